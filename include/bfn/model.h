@@ -1,0 +1,80 @@
+/* bfn/model.h: a trained BFN: network + flow + data description, from one checkpoint file.
+ *
+ * A checkpoint is a safetensors file: tensors "net.<parameter>" (and "ema.net.<parameter>" in training checkpoints), metadata
+ * "bfn.config" (the resolved YAML configuration), "bfn.data" (alphabet, moments), "bfn.train" (step, losses).
+ */
+#ifndef BFN_MODEL_H
+#define BFN_MODEL_H
+
+#include "bfn/sample.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct bfn_model bfn_model;
+
+typedef enum bfn_precision { BFN_PRECISION_DEFAULT = 0, BFN_PRECISION_F32 = 1, BFN_PRECISION_BF16 = 2 } bfn_precision;
+
+typedef struct bfn_model_options {
+    size_t struct_size;
+    bfn_precision precision; /* default: bf16 where the CPU has it, else f32 */
+    int raw_weights;         /* non-zero: the trained weights instead of their average (EMA) */
+    int allow_nonfinite;     /* non-zero: NaN and infinity in weights are let through */
+} bfn_model_options;
+
+#define BFN_MODEL_OPTIONS_INIT {sizeof(bfn_model_options), BFN_PRECISION_DEFAULT, 0, 0}
+
+/* BFN_ERR_NOT_FOUND, BFN_ERR_INPUT (all shape mismatches, missing and extra names listed), BFN_ERR_ARGUMENT (configuration). */
+BFN_API BFN_MUST_CHECK bfn_status bfn_model_load(bfn_context *ctx, bfn_model **out, const char *path,
+                                                 const bfn_model_options *options);
+/* A fresh network of random weights from YAML text (a configuration file's content): benches, tests, training from scratch. */
+BFN_API BFN_MUST_CHECK bfn_status bfn_model_create(bfn_context *ctx, bfn_model **out, const char *yaml, uint64_t seed,
+                                                   const bfn_model_options *options);
+BFN_API void bfn_model_destroy(bfn_model *model);
+
+typedef struct bfn_model_info {
+    const char *network;      /* "gpt" */
+    const char *config;       /* the resolved configuration, YAML; these strings live as long as the model */
+    const char *checksum;     /* sha256 of the file's bytes, hex; "" for a created model */
+    bfn_flow flow;
+    size_t positions;         /* D */
+    size_t n_parameters;      /* trained numbers */
+    double flops;             /* forward, a sample */
+    bfn_precision precision;  /* what inference really uses */
+    uint64_t step;            /* training steps behind it */
+    int has_moments;
+} bfn_model_info;
+BFN_API void bfn_model_get_info(const bfn_model *model, bfn_model_info *info);
+
+typedef struct bfn_tensor_info {
+    const char *name;
+    int rank;
+    size_t shape[4];
+    const char *dtype; /* in the file */
+} bfn_tensor_info;
+BFN_API size_t bfn_model_n_tensors(const bfn_model *model);
+BFN_API void bfn_model_tensor(const bfn_model *model, size_t i, bfn_tensor_info *info);
+
+/* The network as a callback for bfn_sampler_run: user is the bfn_model. Compiled lazily for the largest n seen (reserve first). */
+BFN_API int bfn_model_predict(void *model, size_t first, size_t n, const double *t, const float *shown, float *out);
+BFN_API BFN_MUST_CHECK bfn_status bfn_model_reserve(bfn_model *model, size_t batch);
+
+/* Draw samples first..first+n-1: fills what the model knows (moments) into a copy of options. out: int32_t [n,D] or float [n,D]. */
+BFN_API BFN_MUST_CHECK bfn_status bfn_model_sample(bfn_model *model, const bfn_solver_options *solver,
+                                                   const bfn_sampler_options *options, size_t first, size_t n, void *out);
+
+/* Text models: sample [D] to UTF-8, and a pattern back to (known, values) for infilling: '_' marks a gap; shorter patterns leave the
+ * rest open. buffer: 4 D + 1 bytes. BFN_ERR_ARGUMENT when the model is not a text model or a character is not in its alphabet. */
+BFN_API BFN_MUST_CHECK bfn_status bfn_model_decode(bfn_model *model, const int32_t *sample, char *buffer);
+BFN_API BFN_MUST_CHECK bfn_status bfn_model_infill(bfn_model *model, const char *pattern, unsigned char *known, int32_t *values);
+
+/* "oneDNN 2.6.3, AVX2": the library and instruction set that networks run on here. */
+BFN_API const char *bfn_backend(void);
+/* Non-zero where bf16 products run in hardware. */
+BFN_API int bfn_has_bf16(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

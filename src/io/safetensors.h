@@ -1,0 +1,64 @@
+/* safetensors.h: the safetensors format (8-byte header length, JSON header, raw little-endian data). Parsers take bytes, not paths. */
+#ifndef BFN_SAFETENSORS_H
+#define BFN_SAFETENSORS_H
+
+#include "base/base.h"
+
+typedef enum bfn__dtype {
+    BFN__DTYPE_F64,
+    BFN__DTYPE_F32,
+    BFN__DTYPE_F16,
+    BFN__DTYPE_BF16,
+    BFN__DTYPE_I64,
+    BFN__DTYPE_I32,
+    BFN__DTYPE_U8,
+    BFN__DTYPE_BOOL
+} bfn__dtype;
+
+size_t bfn__dtype_size(bfn__dtype dtype);
+const char *bfn__dtype_name(bfn__dtype dtype); /* "F32" */
+
+enum { BFN__ST_MAX_RANK = 8 };
+
+typedef struct bfn__st_tensor {
+    const char *name; /* owned by the file handle, UTF-8 */
+    bfn__dtype dtype;
+    int rank;
+    size_t shape[BFN__ST_MAX_RANK];
+    size_t count;
+    const void *data; /* into the parsed bytes */
+    size_t bytes;
+} bfn__st_tensor;
+
+typedef struct bfn__st_entry {
+    const char *key, *value;
+} bfn__st_entry;
+
+typedef struct bfn__safetensors bfn__safetensors;
+
+/* bytes must outlive the handle. `label` names the source in messages ("model.safetensors"). Everything in ROBUSTNESS.md holds. */
+bfn_status bfn__safetensors_parse(bfn_context *ctx, bfn__safetensors **out, const void *bytes, size_t n,
+                                  const char *label);
+/* Map (or read) a file and parse it; close unmaps. */
+bfn_status bfn__safetensors_open(bfn_context *ctx, bfn__safetensors **out, const char *path);
+void bfn__safetensors_close(bfn__safetensors *st); /* NULL is fine; for both of the above */
+
+size_t bfn__safetensors_n_tensors(const bfn__safetensors *st);
+const bfn__st_tensor *bfn__safetensors_tensor(const bfn__safetensors *st, size_t i);        /* in file order */
+const bfn__st_tensor *bfn__safetensors_find(const bfn__safetensors *st, const char *name); /* NULL: none */
+const char *bfn__safetensors_metadata(const bfn__safetensors *st, const char *key);        /* NULL: none */
+
+/* Convert any dtype to float / double / int64 (count of them). Integers that do not fit are BFN_ERR_INPUT. */
+bfn_status bfn__st_to_f32(bfn_context *ctx, const bfn__st_tensor *t, float *out);
+bfn_status bfn__st_to_i64(bfn_context *ctx, const bfn__st_tensor *t, int64_t *out);
+
+/* Write atomically: temporary file beside it, fsync, rename, fsync of the folder. data in the given dtype.
+ * Offsets are 64-byte aligned (padding by spaces in the header, tensors in the given order). On failure: BFN_ERR_WRITE, the old file is as it was and no temporary file is left. */
+bfn_status bfn__safetensors_save(bfn_context *ctx, const char *path, const bfn__st_tensor *tensors, size_t n_tensors,
+                                 const bfn__st_entry *metadata, size_t n_metadata);
+
+/* float <-> bfloat16 (round to nearest even), n values. */
+void bfn__bf16_from_f32(size_t n, const float *in, uint16_t *out);
+void bfn__f32_from_bf16(size_t n, const uint16_t *in, float *out);
+
+#endif

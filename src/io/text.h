@@ -1,0 +1,64 @@
+/* text.h: alphabets and text data: characters to class indices and back, streams and padded lines.
+ *
+ * Alphabets: "text8": the 27 symbols space, a..z in that order (index 0 is the space, printed '_' nowhere: a plain space);
+ * "chars": the UTF-8 characters that occur, sorted by code point (at most 65536). Lines mode adds one padding symbol after them.
+ */
+#ifndef BFN_TEXT_H
+#define BFN_TEXT_H
+
+#include "base/base.h"
+
+typedef struct bfn__alphabet bfn__alphabet;
+
+bfn_status bfn__alphabet_text8(bfn_context *ctx, bfn__alphabet **out);
+/* From the characters that occur in UTF-8 text (line ends excluded when lines). BFN_ERR_INPUT with the byte offset of invalid UTF-8. */
+bfn_status bfn__alphabet_from_text(bfn_context *ctx, bfn__alphabet **out, const char *text, size_t n, bool lines,
+                                   const char *label);
+/* From a stored string of its symbols in order (UTF-8); pad: a padding symbol follows them. */
+bfn_status bfn__alphabet_from_symbols(bfn_context *ctx, bfn__alphabet **out, const char *symbols, bool pad);
+void bfn__alphabet_destroy(bfn__alphabet *a);
+
+size_t bfn__alphabet_size(const bfn__alphabet *a);       /* K, padding included */
+const char *bfn__alphabet_symbols(const bfn__alphabet *a); /* UTF-8, padding excluded: store this in checkpoints */
+int bfn__alphabet_pad(const bfn__alphabet *a);           /* index of the padding symbol, -1: none */
+
+/* text8's usual cleaning of raw text into a..z and single spaces: letters to lower case, digits spelled out ("one nine"),
+ * everything else a space, runs of spaces collapsed. Already clean text is unchanged. *out from the context (bfn__free). */
+bfn_status bfn__text8_clean(bfn_context *ctx, const char *raw, size_t n, char **out, size_t *n_out);
+
+/* Encode: one int32 a character; a byte outside the alphabet: BFN_ERR_INPUT with offset and character. *out by bfn__free. */
+bfn_status bfn__alphabet_encode(bfn_context *ctx, const bfn__alphabet *a, const char *text, size_t n, const char *label,
+                                uint16_t **out, size_t *n_out);
+/* Decode D indices to UTF-8 (padding symbols are dropped); buffer of 4*D+1 bytes. Returns its length. */
+size_t bfn__alphabet_decode(const bfn__alphabet *a, const int32_t *indices, size_t D, char *buffer);
+
+/* A text data set: a stream cut into windows at random places (training) or one after the other (validation, test), or lines padded to T. */
+typedef struct bfn__textset bfn__textset;
+typedef enum bfn__split { BFN__SPLIT_TRAIN = 0, BFN__SPLIT_VALID = 1, BFN__SPLIT_TEST = 2 } bfn__split;
+
+typedef struct bfn__textset_options {
+    const char *alphabet; /* "text8" or "chars" */
+    bool lines;           /* one sequence a line, padded; longer lines are refused with their number unless truncate_lines */
+    bool truncate_lines;
+    size_t T;
+    double fractions[3]; /* train, valid, test: 0.90 0.05 0.05; stream: by characters in order; lines: by a hash of the line's number */
+    const bfn__alphabet *fixed; /* not NULL: this alphabet (resume, evaluation) */
+} bfn__textset_options;
+
+/* Raw bytes of a UTF-8 file (a .gz or .dz is inflated: gzip magic). CRLF and a byte-order mark are dropped. */
+bfn_status bfn__textset_create(bfn_context *ctx, bfn__textset **out, const void *bytes, size_t n, const char *label,
+                               const bfn__textset_options *options);
+void bfn__textset_destroy(bfn__textset *set);
+
+const bfn__alphabet *bfn__textset_alphabet(const bfn__textset *set);
+size_t bfn__textset_n_symbols(const bfn__textset *set, bfn__split split);    /* characters (stream) or lines */
+size_t bfn__textset_n_sequences(const bfn__textset *set, bfn__split split); /* disjoint windows, or lines */
+/* Sequence i of a split (disjoint windows in order, or lines): int32 [T]. */
+void bfn__textset_sequence(const bfn__textset *set, bfn__split split, size_t i, int32_t *out);
+/* The training sequence number `index` of an endless shuffled order that depends on the seed alone: stream: a window at a uniformly
+ * random place; lines: a permutation of the lines for each epoch. int32 [T]. */
+void bfn__textset_training(const bfn__textset *set, uint64_t seed, uint64_t index, int32_t *out);
+/* Moments of the training split: mean [T,K] of the one-hots (stream: the same for every position), returns tr Cov / T. */
+double bfn__textset_moments(const bfn__textset *set, float *mean);
+
+#endif
