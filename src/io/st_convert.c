@@ -1,0 +1,157 @@
+/* st_convert.c: element types of safetensors and npy: sizes, names, conversion to float and int64, bfloat16.
+ *
+ * Tensors in a file need not be aligned, so every element is copied out before it is used. Conversions never lose a value
+ * silently: a whole number that float cannot hold exactly, or a double beyond float's range, is an error with its index.
+ * (A double or a half is rounded to float: that is precision, not value.)
+ */
+#include "io/safetensors.h"
+
+#include <math.h>
+#include <string.h>
+
+size_t bfn__dtype_size(bfn__dtype dtype)
+{
+    static const size_t sizes[] = {8, 4, 2, 2, 8, 4, 1, 1};
+    return sizes[dtype];
+}
+
+const char *bfn__dtype_name(bfn__dtype dtype)
+{
+    static const char *const names[] = {"F64", "F32", "F16", "BF16", "I64", "I32", "U8", "BOOL"};
+    return names[dtype];
+}
+
+void bfn__bf16_from_f32(size_t n, const float *in, uint16_t *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &in[i], sizeof bits);
+        if ((bits & 0x7fffffffu) > 0x7f800000u) /* NaN: rounding could carry it into infinity */
+            bits |= 0x00400000u;
+        else
+            bits += 0x7fffu + ((bits >> 16) & 1u);
+        out[i] = (uint16_t)(bits >> 16);
+    }
+}
+
+void bfn__f32_from_bf16(size_t n, const uint16_t *in, float *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits = (uint32_t)in[i] << 16;
+        memcpy(&out[i], &bits, sizeof bits);
+    }
+}
+
+/* IEEE half: 1 sign, 5 exponent (bias 15), 10 fraction bits. */
+static double half_value(uint16_t h)
+{
+    int exponent = h >> 10 & 31;
+    double fraction = h & 1023, sign = h & 0x8000 ? -1.0 : 1.0;
+    if (exponent == 31)
+        return fraction == 0.0 ? sign * (double)INFINITY : (double)NAN;
+    if (exponent == 0)
+        return sign * ldexp(fraction, -24);
+    return sign * ldexp(1024.0 + fraction, exponent - 25);
+}
+
+/* Element i of a floating type. */
+static double real_at(const bfn__st_tensor *t, size_t i)
+{
+    const char *p = (const char *)t->data + i * bfn__dtype_size(t->dtype);
+    double d;
+    float f;
+    uint16_t h;
+    switch (t->dtype) {
+    case BFN__DTYPE_F64:
+        memcpy(&d, p, sizeof d);
+        return d;
+    case BFN__DTYPE_F16:
+        memcpy(&h, p, sizeof h);
+        return half_value(h);
+    case BFN__DTYPE_BF16:
+        memcpy(&h, p, sizeof h);
+        bfn__f32_from_bf16(1, &h, &f);
+        return (double)f;
+    default:
+        memcpy(&f, p, sizeof f);
+        return (double)f;
+    }
+}
+
+/* Element i of a whole-number type. */
+static int64_t integer_at(const bfn__st_tensor *t, size_t i)
+{
+    const unsigned char *p = (const unsigned char *)t->data + i * bfn__dtype_size(t->dtype);
+    int64_t wide;
+    int32_t narrow;
+    switch (t->dtype) {
+    case BFN__DTYPE_I64:
+        memcpy(&wide, p, sizeof wide);
+        return wide;
+    case BFN__DTYPE_I32:
+        memcpy(&narrow, p, sizeof narrow);
+        return narrow;
+    default:
+        return *p;
+    }
+}
+
+static bool is_real(bfn__dtype dtype)
+{
+    return dtype <= BFN__DTYPE_BF16;
+}
+
+static bfn_status check_bool(bfn_context *ctx, const bfn__st_tensor *t, size_t i, int64_t value)
+{
+    if (t->dtype == BFN__DTYPE_BOOL && value > 1)
+        return bfn__fail(ctx, BFN_ERR_INPUT, "\"%s\"[%zu] is a BOOL of value %lld, allowed: 0 or 1", t->name, i,
+                         (long long)value);
+    return BFN_OK;
+}
+
+bfn_status bfn__st_to_f32(bfn_context *ctx, const bfn__st_tensor *t, float *out)
+{
+    if (t->dtype == BFN__DTYPE_F32) {
+        if (t->bytes > 0)
+            memcpy(out, t->data, t->bytes);
+        return BFN_OK;
+    }
+    for (size_t i = 0; i < t->count; i++) {
+        if (is_real(t->dtype)) {
+            double value = real_at(t, i);
+            if (isfinite(value) && fabs(value) > 0x1.fffffefffffffp127)
+                return bfn__fail(ctx, BFN_ERR_INPUT, "\"%s\"[%zu] is %g, allowed: the range of 32-bit floats", t->name,
+                                 i, value);
+            out[i] = (float)value;
+            continue;
+        }
+        int64_t value = integer_at(t, i);
+        bfn_status status = check_bool(ctx, t, i, value);
+        if (status != BFN_OK)
+            return status;
+        out[i] = (float)value;
+        if ((double)out[i] >= 0x1p63 || (int64_t)out[i] != value)
+            return bfn__fail(ctx, BFN_ERR_INPUT, "\"%s\"[%zu] is %lld, which a 32-bit float cannot hold exactly",
+                             t->name, i, (long long)value);
+    }
+    return BFN_OK;
+}
+
+bfn_status bfn__st_to_i64(bfn_context *ctx, const bfn__st_tensor *t, int64_t *out)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        if (!is_real(t->dtype)) {
+            out[i] = integer_at(t, i);
+            bfn_status status = check_bool(ctx, t, i, out[i]);
+            if (status != BFN_OK)
+                return status;
+            continue;
+        }
+        double value = real_at(t, i);
+        if (!(value >= -0x1p63 && value < 0x1p63) || value != trunc(value))
+            return bfn__fail(ctx, BFN_ERR_INPUT, "\"%s\"[%zu] is %g, allowed: whole numbers of 64 bits", t->name, i,
+                             value);
+        out[i] = (int64_t)value;
+    }
+    return BFN_OK;
+}
