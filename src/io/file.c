@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -120,4 +121,197 @@ void bfn__file_unmap(bfn_context *ctx, bfn__bytes *bytes)
     else
         bfn__free(ctx, bytes->data);
     *bytes = (bfn__bytes){NULL, 0, false};
+}
+/* ---- writing ---- */
+
+struct bfn__writer {
+    bfn_context *ctx;
+    char *path, *temporary;
+    int fd;
+    bool direct; /* no temporary file */
+    size_t used;
+    char buffer[WRITE_BUFFER];
+};
+
+static bfn_status fail_write(bfn__writer *w, const char *what)
+{
+    return fail_errno(w->ctx, BFN_ERR_WRITE, w->path, what, errno);
+}
+
+/* A name that is not there yet, beside the target: "<path>.tmp-<pid>-<try>". */
+static int create_temporary(bfn__writer *w, size_t room)
+{
+    for (unsigned attempt = 0; attempt < 1000; attempt++) {
+        (void)snprintf(w->temporary, room, "%s.tmp-%ld-%u", w->path, (long)getpid(), attempt);
+        int fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+        if (fd >= 0 || errno != EEXIST)
+            return fd;
+    }
+    return -1; /* errno is EEXIST */
+}
+
+/* A symbolic link is followed, so that the file it points to is replaced and not the link. NULL path: memory. */
+static char *resolve(bfn_context *ctx, const char *path)
+{
+    struct stat info;
+    char *target = lstat(path, &info) == 0 && S_ISLNK(info.st_mode) ? realpath(path, NULL) : NULL;
+    char *copy = bfn__strdup(ctx, target != NULL ? target : path);
+    free(target);
+    return copy;
+}
+
+/* Devices and FIFOs cannot be replaced by a rename: they are written to as they are. */
+static bool is_direct(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
+}
+
+static bfn_status open_target(bfn__writer *w, size_t room)
+{
+    struct stat info;
+    if (w->path[0] == '\0')
+        return bfn__fail(w->ctx, BFN_ERR_WRITE, "the name of the file to write is empty");
+    if (stat(w->path, &info) == 0 && S_ISDIR(info.st_mode))
+        return bfn__fail(w->ctx, BFN_ERR_WRITE, "%s: is a folder, a file is needed", w->path);
+    w->direct = is_direct(w->path);
+    w->fd = w->direct ? open(w->path, O_WRONLY | O_CLOEXEC | O_NOCTTY) : create_temporary(w, room);
+    if (w->fd >= 0)
+        return BFN_OK;
+    bfn_status status = fail_write(w, "cannot be created");
+    w->temporary[0] = '\0'; /* not ours to remove */
+    return status;
+}
+
+bfn_status bfn__writer_open(bfn_context *ctx, bfn__writer **out, const char *path)
+{
+    *out = NULL;
+    bfn__writer *w = bfn__calloc(ctx, 1, sizeof *w);
+    if (w == NULL)
+        return BFN_ERR_MEMORY;
+    w->ctx = ctx;
+    w->fd = -1;
+    w->path = resolve(ctx, path);
+    size_t room = w->path != NULL ? strlen(w->path) + 64 : 0;
+    w->temporary = w->path != NULL ? bfn__calloc(ctx, room, 1) : NULL;
+    bfn_status status = w->temporary != NULL ? open_target(w, room) : BFN_ERR_MEMORY;
+    if (status != BFN_OK) {
+        bfn__writer_abort(w);
+        return status;
+    }
+    *out = w;
+    return BFN_OK;
+}
+
+static bfn_status put(bfn__writer *w, const char *data, size_t n)
+{
+    while (n > 0) {
+        ssize_t done = write(w->fd, data, n);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0) {
+            if (done == 0)
+                errno = ENOSPC;
+            return fail_write(w, "cannot be written");
+        }
+        data += done;
+        n -= (size_t)done;
+    }
+    return BFN_OK;
+}
+
+static bfn_status flush(bfn__writer *w)
+{
+    size_t n = w->used;
+    w->used = 0;
+    return put(w, w->buffer, n);
+}
+
+bfn_status bfn__writer_write(bfn__writer *w, const void *data, size_t n)
+{
+    if (n <= WRITE_BUFFER - w->used) {
+        if (n > 0)
+            memcpy(w->buffer + w->used, data, n);
+        w->used += n;
+        return BFN_OK;
+    }
+    bfn_status status = flush(w);
+    if (status != BFN_OK)
+        return status;
+    if (n >= WRITE_BUFFER)
+        return put(w, data, n);
+    memcpy(w->buffer, data, n);
+    w->used = n;
+    return BFN_OK;
+}
+
+/* The rename is durable once its folder is. Some file systems cannot sync folders (EINVAL): nothing more can be done there. */
+static bfn_status sync_folder(bfn__writer *w)
+{
+    char *slash = strrchr(w->temporary, '/');
+    const char *folder = slash == NULL ? "." : slash == w->temporary ? "/" : w->temporary;
+    if (slash != NULL && slash != w->temporary)
+        *slash = '\0';
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == EACCES ? BFN_OK : fail_write(w, "its folder cannot be opened");
+    bool bad = fsync(fd) != 0 && errno != EINVAL && errno != EROFS && errno != ENOTSUP;
+    bfn_status status = bad ? fail_write(w, "its folder cannot be brought to disk") : BFN_OK;
+    close(fd);
+    return status;
+}
+
+bfn_status bfn__writer_commit(bfn__writer *w)
+{
+    bfn_status status = flush(w);
+    struct stat old;
+    if (status == BFN_OK &&
+        stat(w->path, &old) == 0) /* keep who may read it; failing to is no reason to lose the data */
+        (void)!fchmod(w->fd, old.st_mode & 0777);
+    if (status == BFN_OK && fsync(w->fd) != 0 && !w->direct)
+        status = fail_write(w, "cannot be brought to disk");
+    int closed = close(w->fd);
+    w->fd = -1;
+    if (status == BFN_OK && closed != 0)
+        status = fail_write(w, "cannot be closed");
+    if (status == BFN_OK && !w->direct && rename(w->temporary, w->path) != 0)
+        status = fail_write(w, "cannot be replaced");
+    if (status != BFN_OK) {
+        bfn__writer_abort(w);
+        return status;
+    }
+    if (!w->direct)
+        status = sync_folder(w);
+    w->temporary[0] = '\0';
+    bfn__writer_abort(w);
+    return status;
+}
+
+void bfn__writer_abort(bfn__writer *w)
+{
+    if (w == NULL)
+        return;
+    bfn_context *ctx = w->ctx;
+    if (w->fd >= 0)
+        close(w->fd);
+    /* The temporary name is only set once this writer made the file. */
+    if (w->temporary != NULL && w->temporary[0] != '\0')
+        (void)unlink(w->temporary);
+    bfn__free(ctx, w->path);
+    bfn__free(ctx, w->temporary);
+    bfn__free(ctx, w);
+}
+
+bfn_status bfn__file_write(bfn_context *ctx, const char *path, const void *data, size_t n)
+{
+    bfn__writer *w;
+    bfn_status status = bfn__writer_open(ctx, &w, path);
+    if (status != BFN_OK)
+        return status;
+    status = bfn__writer_write(w, data, n);
+    if (status != BFN_OK) {
+        bfn__writer_abort(w);
+        return status;
+    }
+    return bfn__writer_commit(w);
 }

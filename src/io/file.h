@@ -14,7 +14,8 @@ typedef struct bfn__bytes {
 bfn_status bfn__file_map(bfn_context *ctx, const char *path, size_t max_bytes, bfn__bytes *out);
 void bfn__file_unmap(bfn_context *ctx, bfn__bytes *bytes);
 
-/* A file under construction: temporary name in the same folder; commit = flush, fsync, rename, fsync folder. abort removes it. */
+/* A file under construction: temporary name in the same folder; commit = flush, fsync, rename, fsync folder. abort removes it.
+ * A symbolic link is followed; a device or FIFO is written directly. Every failure is BFN_ERR_WRITE (or BFN_ERR_MEMORY). */
 typedef struct bfn__writer bfn__writer;
 bfn_status bfn__writer_open(bfn_context *ctx, bfn__writer **out, const char *path);
 bfn_status bfn__writer_write(bfn__writer *w, const void *data, size_t n);

@@ -26,7 +26,7 @@ typedef struct bfn__st_tensor {
     int rank;
     size_t shape[BFN__ST_MAX_RANK];
     size_t count;
-    const void *data; /* into the parsed bytes */
+    const void *data; /* into the parsed bytes; NOT aligned in general: copy (bfn__st_to_f32) or memcpy out */
     size_t bytes;
 } bfn__st_tensor;
 
@@ -53,7 +53,8 @@ bfn_status bfn__st_to_f32(bfn_context *ctx, const bfn__st_tensor *t, float *out)
 bfn_status bfn__st_to_i64(bfn_context *ctx, const bfn__st_tensor *t, int64_t *out);
 
 /* Write atomically: temporary file beside it, fsync, rename, fsync of the folder. data in the given dtype.
- * Offsets are 64-byte aligned (padding by spaces in the header, tensors in the given order). On failure: BFN_ERR_WRITE, the old file is as it was and no temporary file is left. */
+ * The data section begins at a multiple of 64 bytes (spaces pad the header); tensors follow in the given order without gaps, as
+ * the format demands. On failure: BFN_ERR_WRITE, the old file is as it was and no temporary file is left. */
 bfn_status bfn__safetensors_save(bfn_context *ctx, const char *path, const bfn__st_tensor *tensors, size_t n_tensors,
                                  const bfn__st_entry *metadata, size_t n_metadata);
 
