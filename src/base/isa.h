@@ -19,8 +19,7 @@ static inline bfn__isa_level bfn__isa_best(void)
     if (__builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
         __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0)
         return BFN__ISA_AVX512;
-    if (__builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 &&
-        __builtin_cpu_supports("f16c") != 0)
+    if (__builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0) /* such CPUs have F16C */
         return BFN__ISA_AVX2;
 #endif
     return BFN__ISA_BASE;
