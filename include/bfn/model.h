@@ -1,7 +1,9 @@
 /* bfn/model.h: a trained BFN: network + flow + data description, from one checkpoint file.
  *
- * A checkpoint is a safetensors file: tensors "net.<parameter>" (and "ema.net.<parameter>" in training checkpoints), metadata
- * "bfn.config" (the resolved YAML configuration), "bfn.data" (alphabet, moments), "bfn.train" (step, losses).
+ * A checkpoint is a safetensors file. Tensors: "net.<parameter>"; training checkpoints add "ema.net.<parameter>" (the average, which
+ * models use unless raw_weights), "adam.m.<parameter>", "adam.v.<parameter>"; "data.mean" [K] (all positions alike) or [T,K].
+ * Metadata: "bfn.config" (the resolved YAML configuration), "bfn.data" (JSON: alphabet, variance, checksum of the data),
+ * "bfn.train" (JSON: step, bounds). F32, F16, BF16 and F64 tensors are read.
  */
 #ifndef BFN_MODEL_H
 #define BFN_MODEL_H
@@ -23,7 +25,10 @@ typedef struct bfn_model_options {
     int allow_nonfinite;     /* non-zero: NaN and infinity in weights are let through */
 } bfn_model_options;
 
-#define BFN_MODEL_OPTIONS_INIT {sizeof(bfn_model_options), BFN_PRECISION_DEFAULT, 0, 0}
+#define BFN_MODEL_OPTIONS_INIT                                                                                         \
+    {                                                                                                                  \
+        sizeof(bfn_model_options), BFN_PRECISION_DEFAULT, 0, 0                                                         \
+    }
 
 /* BFN_ERR_NOT_FOUND, BFN_ERR_INPUT (all shape mismatches, missing and extra names listed), BFN_ERR_ARGUMENT (configuration). */
 BFN_API BFN_MUST_CHECK bfn_status bfn_model_load(bfn_context *ctx, bfn_model **out, const char *path,
@@ -34,16 +39,21 @@ BFN_API BFN_MUST_CHECK bfn_status bfn_model_create(bfn_context *ctx, bfn_model *
 BFN_API void bfn_model_destroy(bfn_model *model);
 
 typedef struct bfn_model_info {
-    const char *network;      /* "gpt" */
-    const char *config;       /* the resolved configuration, YAML; these strings live as long as the model */
-    const char *checksum;     /* sha256 of the file's bytes, hex; "" for a created model */
+    const char *network;       /* "gpt" */
+    const char *config;        /* the resolved configuration, YAML; these strings live as long as the model */
+    const char *checksum;      /* sha256 of the file's bytes, hex; "" for a created model */
+    const char *data_checksum; /* sha256 of the file it was trained on; "" */
+    const char *alphabet;      /* symbols in order, UTF-8, padding excluded; NULL: not a text model */
+    const char *weights;       /* what tensors net.* hold: "raw", or "ema" after an export */
     bfn_flow flow;
-    size_t positions;         /* D */
-    size_t n_parameters;      /* trained numbers */
-    double flops;             /* forward, a sample */
-    bfn_precision precision;  /* what inference really uses */
-    uint64_t step;            /* training steps behind it */
+    size_t positions;               /* D */
+    size_t n_parameters;            /* trained numbers */
+    double flops;                   /* forward, a sample */
+    bfn_precision precision;        /* what inference really uses */
+    uint64_t step;                  /* training steps behind it */
+    double valid_bound, best_bound; /* newest and best validation bound, bits a position; NaN: none */
     int has_moments;
+    double variance; /* ... of the data, per position; 0 without moments */
 } bfn_model_info;
 BFN_API void bfn_model_get_info(const bfn_model *model, bfn_model_info *info);
 
@@ -62,12 +72,23 @@ BFN_API BFN_MUST_CHECK bfn_status bfn_model_reserve(bfn_model *model, size_t bat
 
 /* Draw samples first..first+n-1: fills what the model knows (moments) into a copy of options. out: int32_t [n,D] or float [n,D]. */
 BFN_API BFN_MUST_CHECK bfn_status bfn_model_sample(bfn_model *model, const bfn_solver_options *solver,
-                                                   const bfn_sampler_options *options, size_t first, size_t n, void *out);
+                                                   const bfn_sampler_options *options, size_t first, size_t n,
+                                                   void *out);
 
 /* Text models: sample [D] to UTF-8, and a pattern back to (known, values) for infilling: '_' marks a gap; shorter patterns leave the
  * rest open. buffer: 4 D + 1 bytes. BFN_ERR_ARGUMENT when the model is not a text model or a character is not in its alphabet. */
 BFN_API BFN_MUST_CHECK bfn_status bfn_model_decode(bfn_model *model, const int32_t *sample, char *buffer);
-BFN_API BFN_MUST_CHECK bfn_status bfn_model_infill(bfn_model *model, const char *pattern, unsigned char *known, int32_t *values);
+BFN_API BFN_MUST_CHECK bfn_status bfn_model_infill(bfn_model *model, const char *pattern, unsigned char *known,
+                                                   int32_t *values);
+
+/* Write the model of a checkpoint to another file for shipping: one set of weights (net.*), no optimiser. options as for loading
+ * (raw_weights: not the average). precision BFN_PRECISION_BF16: trained matrices as bf16, the rest as f32; else all f32. */
+BFN_API BFN_MUST_CHECK bfn_status bfn_model_export(bfn_context *ctx, const char *in, const char *out,
+                                                   const bfn_model_options *options);
+
+/* Arrays of samples as NumPy .npy: int32_t [n,D] (discrete flow) or float [n,D]. Written atomically. */
+BFN_API BFN_MUST_CHECK bfn_status bfn_samples_save_npy(bfn_context *ctx, const char *path, const bfn_flow *flow,
+                                                       size_t n, size_t D, const void *samples);
 
 /* "oneDNN 2.6.3, AVX2": the library and instruction set that networks run on here. */
 BFN_API const char *bfn_backend(void);

@@ -1,0 +1,379 @@
+/* config.c: defaults, overrides, resolving, writing and comparing configurations (config_fields.c has the table).
+ *
+ * The network's own options are not in the table: they are handed to the network's class, which knows their names and ranges, and come
+ * back complete. seq_len and vocab_size follow from the data: they are handed in too, and are refused where they contradict it.
+ */
+#include "model/config_fields.h"
+
+#include "base/nearest.h"
+#include "io/yaml.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char network_prefix[] = "network.";
+
+void bfn__config_init(bfn__config *config)
+{
+    memset(config, 0, sizeof *config);
+    for (size_t i = 0; i < bfn__n_fields(); i++) {
+        const bfn__field *field = bfn__field_at(i);
+        char *at = (char *)config + field->offset;
+        for (size_t j = 0; j < field->n; j++) {
+            double value = field->fallback[j];
+            if (field->type == BFN__FIELD_REAL)
+                ((double *)(void *)at)[j] = value;
+            else if (field->type == BFN__FIELD_SIZE)
+                *(size_t *)(void *)at = (size_t)value;
+            else if (field->type == BFN__FIELD_SEED)
+                *(uint64_t *)(void *)at = (uint64_t)value;
+            else
+                *(int *)(void *)at = (int)value;
+        }
+    }
+}
+
+const char *bfn__config_class(const bfn__config *config)
+{
+    static const char *const names[] = {"gpt"};
+    return names[config->network.class_index];
+}
+
+bfn_flow bfn__config_flow(const bfn__config *config)
+{
+    bfn_flow flow = BFN_FLOW_INIT;
+    flow.kind = (bfn_data_kind)(config->flow.kind + 1);
+    bool discrete = flow.kind == BFN_DATA_DISCRETE;
+    flow.n_classes = flow.kind == BFN_DATA_CONTINUOUS ? 0 : config->flow.n_classes;
+    flow.max_sqrt_beta = discrete ? config->flow.max_sqrt_beta : 0.0;
+    flow.min_variance = discrete ? 0.0 : config->flow.min_variance;
+    flow.clip = flow.kind == BFN_DATA_CONTINUOUS ? config->flow.clip : 0.0;
+    return flow;
+}
+
+/* ---- setting fields by name ---- */
+
+static const bfn__field *find_field(const char *key)
+{
+    for (size_t i = 0; i < bfn__n_fields(); i++)
+        if (strcmp(bfn__field_at(i)->name, key) == 0)
+            return bfn__field_at(i);
+    return NULL;
+}
+
+static const char *field_name(const void *user, size_t i)
+{
+    (void)user;
+    return bfn__field_at(i)->name;
+}
+
+static bfn_status unknown_key(bfn_context *ctx, const char *key)
+{
+    size_t near = bfn__nearest(key, bfn__n_fields(), field_name, NULL);
+    if (near < bfn__n_fields())
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: no such key, nearest is %s", key, bfn__field_at(near)->name);
+    return bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: no such key; `bfn help config` lists them", key);
+}
+
+static bool word_value(const char *text, double *value)
+{
+    if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0) {
+        *value = text[0] == 't';
+        return true;
+    }
+    return bfn__parse_number(text, value);
+}
+
+/* An option of the network: any name, a number or true/false; the network's class judges it when it is built. */
+static bfn_status set_network_option(bfn_context *ctx, bfn__config *config, const char *key, const char *text)
+{
+    double value;
+    if (strlen(key) >= BFN__CONFIG_MAX_KEY)
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "network.%.60s: no such key", key);
+    if (!word_value(text, &value))
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "network.%s: found \"%s\", needs a number, true or false", key, text);
+    size_t i = 0;
+    while (i < config->network.n_options && strcmp(config->network.keys[i], key) != 0)
+        i++;
+    if (i == BFN__CONFIG_MAX_OPTIONS)
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "network: more than %d options", BFN__CONFIG_MAX_OPTIONS);
+    memcpy(config->network.keys[i], key, strlen(key) + 1);
+    config->network.values[i] = value;
+    if (i == config->network.n_options)
+        config->network.n_options++;
+    return BFN_OK;
+}
+
+bfn_status bfn__config_set(bfn_context *ctx, bfn__config *config, const char *key, const char *value)
+{
+    const bfn__field *field = find_field(key);
+    if (field != NULL)
+        return bfn__field_read(ctx, field, config, value);
+    if (strncmp(key, network_prefix, strlen(network_prefix)) == 0)
+        return set_network_option(ctx, config, key + strlen(network_prefix), value);
+    return unknown_key(ctx, key);
+}
+
+bfn_status bfn__config_override(bfn_context *ctx, bfn__config *config, const char *assignment)
+{
+    char key[2 * BFN__CONFIG_MAX_KEY];
+    size_t n = strcspn(assignment, "=");
+    if (assignment[n] != '=' || n == 0 || n >= sizeof key)
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "--set %s: needs section.key=value, for example train.lr=1e-3",
+                         assignment);
+    memcpy(key, assignment, n);
+    key[n] = '\0';
+    return bfn__config_set(ctx, config, key, assignment + n + 1);
+}
+
+/* ---- reading YAML ---- */
+
+/* A scalar's text, or the scalars of a sequence joined by commas: what bfn__config_set takes. */
+static bool node_text(const bfn__yaml_node *node, char text[BFN__FIELD_TEXT])
+{
+    if (node->kind == BFN__YAML_SCALAR)
+        return snprintf(text, BFN__FIELD_TEXT, "%s", node->value) < BFN__FIELD_TEXT;
+    if (node->kind != BFN__YAML_SEQUENCE)
+        return false;
+    size_t used = 0;
+    text[0] = '\0';
+    for (const bfn__yaml_node *item = node->first; item != NULL; item = item->next) {
+        if (item->kind != BFN__YAML_SCALAR)
+            return false;
+        used += (size_t)snprintf(text + used, BFN__FIELD_TEXT - used, "%s%s", used > 0 ? "," : "", item->value);
+        if (used >= BFN__FIELD_TEXT)
+            return false;
+    }
+    return true;
+}
+
+static bfn_status at_line(bfn_context *ctx, bfn_status status, const char *label, size_t line)
+{
+    char where[256];
+    snprintf(where, sizeof where, "%s: line %zu", label, line);
+    return status == BFN_OK ? BFN_OK : bfn__fail_prefix(ctx, status, where);
+}
+
+static bfn_status parse_entry(bfn_context *ctx, bfn__config *config, const char *section, const bfn__yaml_node *node)
+{
+    char key[3 * BFN__CONFIG_MAX_KEY], text[BFN__FIELD_TEXT];
+    snprintf(key, sizeof key, "%.40s.%.90s", section, node->key);
+    if (!node_text(node, text))
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: needs a value or a list of values", key);
+    return bfn__config_set(ctx, config, key, text);
+}
+
+static bool is_section(const char *name)
+{
+    size_t n = strlen(name);
+    for (size_t i = 0; i < bfn__n_fields(); i++)
+        if (strncmp(bfn__field_at(i)->name, name, n) == 0 && bfn__field_at(i)->name[n] == '.')
+            return true;
+    return false;
+}
+
+static bfn_status parse_section(bfn_context *ctx, bfn__config *config, const bfn__yaml_node *section, const char *label)
+{
+    if (!is_section(section->key)) {
+        bfn_status status =
+            bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: no such section, allowed: data, network, flow, train", section->key);
+        return at_line(ctx, status, label, section->line);
+    }
+    if (section->kind != BFN__YAML_MAPPING) {
+        bfn_status status = bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: needs keys with values below it", section->key);
+        return at_line(ctx, status, label, section->line);
+    }
+    for (const bfn__yaml_node *node = section->first; node != NULL; node = node->next) {
+        bfn_status status = at_line(ctx, parse_entry(ctx, config, section->key, node), label, node->line);
+        if (status != BFN_OK)
+            return status;
+    }
+    return BFN_OK;
+}
+
+bfn_status bfn__config_parse(bfn_context *ctx, bfn__config *config, const char *yaml, size_t n, const char *label)
+{
+    bfn__yaml *tree;
+    bfn_status status = bfn__yaml_parse(ctx, &tree, yaml, n, label);
+    if (status != BFN_OK)
+        return status;
+    for (const bfn__yaml_node *s = bfn__yaml_root(tree)->first; s != NULL && status == BFN_OK; s = s->next)
+        status = parse_section(ctx, config, s, label);
+    bfn__yaml_destroy(tree);
+    return status;
+}
+
+/* ---- resolving ---- */
+
+static double *network_option(bfn__config *config, const char *key)
+{
+    for (size_t i = 0; i < config->network.n_options; i++)
+        if (strcmp(config->network.keys[i], key) == 0)
+            return &config->network.values[i];
+    return NULL;
+}
+
+/* seq_len and vocab_size may be written in the network section, but only with the value that the data gives. */
+static bfn_status imply_option(bfn_context *ctx, bfn__config *config, const char *key, size_t value, const char *from)
+{
+    char text[BFN__NUMBER_TEXT_MAX], found[BFN__NUMBER_TEXT_MAX];
+    const double *given = network_option(config, key);
+    snprintf(text, sizeof text, "%zu", value);
+    if (given == NULL)
+        return set_network_option(ctx, config, key, text);
+    if (*given == (double)value)
+        return BFN_OK;
+    bfn__format_number(*given, found);
+    return bfn__fail(ctx, BFN_ERR_ARGUMENT, "network.%s: found %s, %s is %s", key, found, from, text);
+}
+
+static bfn_status resolve_classes(bfn_context *ctx, bfn__config *config, size_t n_classes)
+{
+    const double *vocabulary = network_option(config, "vocab_size");
+    if (n_classes == 0)
+        n_classes = config->flow.n_classes;
+    if (n_classes == 0 && vocabulary != NULL && *vocabulary >= 2 && *vocabulary <= 65536)
+        n_classes = (size_t)*vocabulary;
+    if (n_classes == 0 && config->data.alphabet == 0)
+        n_classes = 27;
+    if (n_classes == 0)
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "flow.n_classes: must be given where the data is not at hand");
+    if (config->flow.n_classes != 0 && config->flow.n_classes != n_classes)
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "flow.n_classes: found %zu, the data's alphabet has %zu symbols",
+                         config->flow.n_classes, n_classes);
+    config->flow.n_classes = n_classes;
+    return imply_option(ctx, config, "vocab_size", n_classes, "the number of classes");
+}
+
+static bfn_status check_sums(bfn_context *ctx, const bfn__config *config)
+{
+    const double *f = config->data.fractions;
+    if (!(fabs(f[0] + f[1] + f[2] - 1.0) < 1e-9) || f[0] <= 0.0)
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT,
+                         "data.fractions: found %g, %g, %g, need a sum of 1 and a first part above 0", f[0], f[1],
+                         f[2]);
+    if (config->flow.kind + 1 != BFN_DATA_DISCRETE)
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "flow.kind: found another kind than discrete, text needs discrete");
+    return BFN_OK;
+}
+
+static bfn_status build_network(bfn_context *ctx, bfn__config *config, bfn__net **net)
+{
+    bfn__option options[BFN__CONFIG_MAX_OPTIONS];
+    for (size_t i = 0; i < config->network.n_options; i++) {
+        options[i].key = config->network.keys[i];
+        options[i].value = config->network.values[i];
+    }
+    bfn_status status = bfn__net_create(ctx, net, bfn__config_class(config), options, config->network.n_options);
+    if (status != BFN_OK)
+        return bfn__fail_prefix(ctx, status, "network");
+    const bfn__option *all = bfn__net_options(*net);
+    size_t n = bfn__net_n_options(*net);
+    for (size_t i = 0; i < n && i < BFN__CONFIG_MAX_OPTIONS; i++) {
+        snprintf(config->network.keys[i], BFN__CONFIG_MAX_KEY, "%s", all[i].key);
+        config->network.values[i] = all[i].value;
+    }
+    config->network.n_options = n < BFN__CONFIG_MAX_OPTIONS ? n : BFN__CONFIG_MAX_OPTIONS;
+    return BFN_OK;
+}
+
+bfn_status bfn__config_resolve(bfn_context *ctx, bfn__config *config, size_t n_classes, bfn__net **net)
+{
+    *net = NULL;
+    bfn_status status = check_sums(ctx, config);
+    if (status == BFN_OK)
+        status = resolve_classes(ctx, config, n_classes);
+    if (status == BFN_OK)
+        status = imply_option(ctx, config, "seq_len", config->data.seq_len, "data.seq_len");
+    bfn_flow flow = bfn__config_flow(config);
+    if (status == BFN_OK)
+        status = bfn_flow_check(ctx, &flow);
+    return status == BFN_OK ? build_network(ctx, config, net) : status;
+}
+
+/* ---- writing and comparing ---- */
+
+static size_t section_length(const char *name)
+{
+    return strcspn(name, ".");
+}
+
+static void append(char *text, size_t capacity, size_t *used, const char *line)
+{
+    size_t n = strlen(line);
+    if (*used + n < capacity)
+        memcpy(text + *used, line, n + 1);
+    *used += n;
+}
+
+static void write_network_options(const bfn__config *config, char *text, size_t capacity, size_t *used)
+{
+    for (size_t i = 0; i < config->network.n_options; i++) {
+        char number[BFN__NUMBER_TEXT_MAX], line[BFN__FIELD_TEXT];
+        if (strcmp(config->network.keys[i], "seq_len") == 0 || strcmp(config->network.keys[i], "vocab_size") == 0)
+            continue; /* they follow from data.seq_len and flow.n_classes */
+        bfn__format_number(config->network.values[i], number);
+        snprintf(line, sizeof line, "  %s: %s\n", config->network.keys[i], number);
+        append(text, capacity, used, line);
+    }
+}
+
+bfn_status bfn__config_write(bfn_context *ctx, const bfn__config *config, char **out)
+{
+    enum { CAPACITY = 16384 };
+    char *text = bfn__calloc(ctx, CAPACITY, 1);
+    *out = text;
+    if (text == NULL)
+        return BFN_ERR_MEMORY;
+    size_t used = 0;
+    const char *section = "";
+    for (size_t i = 0; i < bfn__n_fields(); i++) {
+        const bfn__field *field = bfn__field_at(i);
+        size_t n = section_length(field->name);
+        char value[BFN__FIELD_TEXT], line[2 * BFN__FIELD_TEXT];
+        if (strncmp(section, field->name, n + 1) != 0) {
+            snprintf(line, sizeof line, "%.*s:\n", (int)n, field->name);
+            append(text, CAPACITY, &used, line);
+            section = field->name;
+        }
+        bfn__field_write(field, config, value);
+        snprintf(line, sizeof line, "  %s: %s\n", field->name + n + 1, value);
+        append(text, CAPACITY, &used, line);
+        if (strcmp(field->name, "network.class") == 0)
+            write_network_options(config, text, CAPACITY, &used);
+    }
+    if (used >= CAPACITY) {
+        bfn__free(ctx, text);
+        *out = NULL;
+        return bfn__fail(ctx, BFN_ERR_INTERNAL, "configuration: longer than %d bytes", CAPACITY);
+    }
+    return BFN_OK;
+}
+
+static bfn_status compare_options(bfn_context *ctx, const bfn__config *stored, const bfn__config *given)
+{
+    for (size_t i = 0; i < stored->network.n_options && i < given->network.n_options; i++) {
+        if (stored->network.values[i] == given->network.values[i])
+            continue;
+        char was[BFN__NUMBER_TEXT_MAX], is[BFN__NUMBER_TEXT_MAX];
+        bfn__format_number(stored->network.values[i], was);
+        bfn__format_number(given->network.values[i], is);
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "network.%s: the run was started with %s, found %s",
+                         stored->network.keys[i], was, is);
+    }
+    return BFN_OK;
+}
+
+bfn_status bfn__config_compare(bfn_context *ctx, const bfn__config *stored, const bfn__config *given)
+{
+    for (size_t i = 0; i < bfn__n_fields(); i++) {
+        const bfn__field *field = bfn__field_at(i);
+        char was[BFN__FIELD_TEXT], is[BFN__FIELD_TEXT];
+        bfn__field_write(field, stored, was);
+        bfn__field_write(field, given, is);
+        if (!field->may_change && strcmp(was, is) != 0)
+            return bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: the run was started with %s, found %s", field->name, was, is);
+    }
+    return compare_options(ctx, stored, given);
+}

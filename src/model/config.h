@@ -1,0 +1,72 @@
+/* config.h: the configuration of a model and its training: one table of fields, read from YAML, changed by "section.key=value".
+ *
+ *   data     what the text is and how it is cut        network  class and its options (checked by the network itself)
+ *   flow     what the BFN does to data                 train    batch, optimiser, averaging, what is reported when
+ *
+ * A resolved configuration has every default filled in, the vocabulary known from the data, and the network's full list of options;
+ * it is what run folders and checkpoints hold. All text is locale independent.
+ */
+#ifndef BFN_CONFIG_H
+#define BFN_CONFIG_H
+
+#include "bfn/flow.h"
+#include "nn/nn.h"
+
+enum { BFN__CONFIG_MAX_OPTIONS = 48, BFN__CONFIG_MAX_KEY = 48 };
+
+typedef enum bfn__schedule { BFN__SCHEDULE_CONSTANT = 0, BFN__SCHEDULE_COSINE = 1 } bfn__schedule;
+
+typedef struct bfn__config {
+    struct {
+        int kind;     /* 0: text */
+        int alphabet; /* 0: text8, 1: chars */
+        int lines, truncate;
+        size_t seq_len; /* T */
+        double fractions[3];
+    } data;
+    struct {
+        int class_index; /* bfn__config_class() gives the name */
+        size_t n_options;
+        char keys[BFN__CONFIG_MAX_OPTIONS][BFN__CONFIG_MAX_KEY];
+        double values[BFN__CONFIG_MAX_OPTIONS];
+    } network; /* without seq_len, vocab_size: these follow from data and flow */
+    struct {
+        int kind; /* bfn_data_kind - 1 */
+        size_t n_classes;
+        double max_sqrt_beta, min_variance, clip;
+    } flow;
+    struct {
+        size_t batch, accumulate, steps, warmup;
+        double lr, min_lr_ratio, betas[2], eps, weight_decay, clip_norm, ema;
+        int schedule, loss;
+        uint64_t seed;
+        size_t valid_every, valid_batches, checkpoint_every, keep, sample_every, sample_n, sample_nfe, log_every;
+        size_t max_bad_steps;
+    } train;
+} bfn__config;
+
+/* All defaults. */
+void bfn__config_init(bfn__config *config);
+
+/* YAML text of a configuration file into an initialised config. `label` names the source in messages. BFN_ERR_ARGUMENT. */
+bfn_status bfn__config_parse(bfn_context *ctx, bfn__config *config, const char *yaml, size_t n, const char *label);
+
+/* One field from text: key "train.lr", value "1e-3" (lists: "[0.9, 0.98]" or "0.9,0.98"). */
+bfn_status bfn__config_set(bfn_context *ctx, bfn__config *config, const char *key, const char *value);
+/* One override "train.lr=1e-3". */
+bfn_status bfn__config_override(bfn_context *ctx, bfn__config *config, const char *assignment);
+
+/* Fill in what follows from the data (n_classes: its vocabulary; 0: unknown, taken from the configuration), check the flow, build
+ * the network and take its full list of options. *net is the caller's. */
+bfn_status bfn__config_resolve(bfn_context *ctx, bfn__config *config, size_t n_classes, bfn__net **net);
+
+bfn_flow bfn__config_flow(const bfn__config *config);
+const char *bfn__config_class(const bfn__config *config);
+
+/* YAML text of every field, freed with bfn__free. */
+bfn_status bfn__config_write(bfn_context *ctx, const bfn__config *config, char **out);
+
+/* The first field that a resumed run may not change and that differs: BFN_ERR_ARGUMENT naming it and both values. */
+bfn_status bfn__config_compare(bfn_context *ctx, const bfn__config *stored, const bfn__config *given);
+
+#endif

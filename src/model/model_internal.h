@@ -1,0 +1,86 @@
+/* model_internal.h: what the files of src/model share with each other and with training. */
+#ifndef BFN_MODEL_INTERNAL_H
+#define BFN_MODEL_INTERNAL_H
+
+#include "bfn/model.h"
+#include "io/safetensors.h"
+#include "io/text.h"
+#include "model/config.h"
+
+enum { BFN__SHA256_TEXT = 65 };
+
+/* What a checkpoint says of its data: metadata "bfn.data" (JSON) and tensor "data.mean" ([K] when all positions share it, or [T,K]). */
+typedef struct bfn__data_info {
+    bfn__alphabet *alphabet; /* NULL: not a text model, or not known */
+    float *mean;             /* [mean_rows, K]; NULL: moments not known */
+    size_t mean_rows;        /* 1 or T */
+    double variance;
+    char sha256[BFN__SHA256_TEXT]; /* of the data file; "" */
+} bfn__data_info;
+
+void bfn__data_info_free(bfn_context *ctx, bfn__data_info *data);
+/* JSON text, freed with free(). NULL: out of memory. */
+char *bfn__data_info_write(const bfn__data_info *data);
+bfn_status bfn__data_info_read(bfn_context *ctx, const bfn__safetensors *st, size_t T, size_t K, bfn__data_info *data);
+
+/* What a checkpoint says of its training: metadata "bfn.train" (JSON). */
+typedef struct bfn__train_info {
+    uint64_t step;      /* optimiser steps done */
+    uint64_t bad_steps; /* ... of which this many were skipped */
+    double valid_bound; /* newest validation: bits a position; NaN: none yet */
+    double best_bound;  /* best so far; NaN */
+    char weights[8];    /* "raw", or "ema" where net.* holds the average */
+} bfn__train_info;
+
+char *bfn__train_info_write(const bfn__train_info *info);
+/* Metadata that is missing gives zeros. */
+bfn_status bfn__train_info_read(bfn_context *ctx, const bfn__safetensors *st, bfn__train_info *info);
+
+/* Lower-case hex of the sha256 of bytes. */
+void bfn__sha256(const void *bytes, size_t n, char text[BFN__SHA256_TEXT]);
+
+/* Copy tensors "<prefix><parameter>" of a file into an arena. trained_only: fixed buffers are taken from "net." instead.
+ * Every tensor that is missing or has another shape is listed in one message (BFN_ERR_INPUT), as is what is not finite. */
+bfn_status bfn__weights_read(bfn_context *ctx, const bfn__safetensors *st, const bfn__net *net, const char *prefix,
+                             bool allow_nonfinite, float *arena);
+/* Tensors of the file that belong to no known prefix or parameter: listed in one message (BFN_ERR_INPUT). */
+bfn_status bfn__weights_check_names(bfn_context *ctx, const bfn__safetensors *st, const bfn__net *net);
+
+/* Configuration of a checkpoint, resolved again, and its network. label: the file's name for messages. */
+bfn_status bfn__checkpoint_config(bfn_context *ctx, const bfn__safetensors *st, const char *label, bfn__config *config,
+                                  bfn__net **net);
+
+/* The engine's parallel loop (src/nn/parallel.c). */
+void bfn__openmp_parallel_for(void *user, size_t n_tasks, void (*task)(void *arg, size_t i), void *arg);
+
+/* Make bfn__parallel use OpenMP from here on, unless the context brought its own loop. */
+void bfn__use_openmp(bfn_context *ctx);
+
+typedef struct bfn__file_tensor {
+    char *name;
+    bfn__dtype dtype;
+    int rank;
+    size_t shape[4];
+} bfn__file_tensor;
+
+struct bfn_model {
+    bfn_context *ctx;
+    bfn_model_options options;
+    bfn__config config;
+    char *config_text;
+    bfn__net *net;
+    float *params; /* arena */
+    bfn__exec *exec;
+    size_t batch; /* that exec is compiled for; 0: not yet */
+    bfn_flow flow;
+    size_t D;
+    size_t n_parameters;
+    bfn__data_info data;
+    float *mean; /* [D,K] for samplers; NULL */
+    bfn__train_info train;
+    char checksum[BFN__SHA256_TEXT];
+    bfn__file_tensor *tensors;
+    size_t n_tensors;
+};
+
+#endif
