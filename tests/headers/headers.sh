@@ -15,8 +15,10 @@ compile() { # compiler language standard text
 # The check itself must be able to fail.
 compile "$cc" c c99 '#include "bfn/none.h"' && echo "self-check: a missing header was not noticed" && failed=1
 compile "$cxx" c++ c++17 'struct s { int class; };' && echo "self-check: C++ was not compiled as C++" && failed=1
-compile "$cc" c c99 '// comment of C99
-int f(void); static int g;' && echo "self-check: a warning was not an error" && failed=1
+compile "$cc" c c99 'int f(int used, int unused)
+{
+    return used;
+}' && echo "self-check: a warning was not an error" && failed=1
 
 n=0
 for header in "$include"/bfn/*.h; do
