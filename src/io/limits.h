@@ -3,6 +3,7 @@
 #define BFN_LIMITS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define BFN__LIMIT_FILE_BYTES ((size_t)1 << 38)        /* a safetensors file: 256 GiB, mapped and not copied */
 #define BFN__LIMIT_ST_HEADER_BYTES ((size_t)100000000) /* its JSON header; the format's own bound */
@@ -14,6 +15,6 @@
 #define BFN__LIMIT_ALPHABET ((size_t)65536)            /* different characters of a text, padding included */
 #define BFN__LIMIT_YAML_BYTES ((size_t)1 << 20)        /* a configuration file: 1 MiB */
 #define BFN__LIMIT_YAML_DEPTH ((size_t)16)             /* nesting of mappings and sequences */
-#define BFN__LIMIT_YAML_NODES ((size_t)20000)          /* keys and values together */
+#define BFN__LIMIT_YAML_NODES ((size_t)10000)          /* keys and values together */
 
 #endif

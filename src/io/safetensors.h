@@ -44,7 +44,7 @@ bfn_status bfn__safetensors_open(bfn_context *ctx, bfn__safetensors **out, const
 void bfn__safetensors_close(bfn__safetensors *st); /* NULL is fine; for both of the above */
 
 size_t bfn__safetensors_n_tensors(const bfn__safetensors *st);
-const bfn__st_tensor *bfn__safetensors_tensor(const bfn__safetensors *st, size_t i);        /* in file order */
+const bfn__st_tensor *bfn__safetensors_tensor(const bfn__safetensors *st, size_t i);       /* in file order */
 const bfn__st_tensor *bfn__safetensors_find(const bfn__safetensors *st, const char *name); /* NULL: none */
 const char *bfn__safetensors_metadata(const bfn__safetensors *st, const char *key);        /* NULL: none */
 

@@ -18,9 +18,9 @@ bfn_status bfn__alphabet_from_text(bfn_context *ctx, bfn__alphabet **out, const 
 bfn_status bfn__alphabet_from_symbols(bfn_context *ctx, bfn__alphabet **out, const char *symbols, bool pad);
 void bfn__alphabet_destroy(bfn__alphabet *a);
 
-size_t bfn__alphabet_size(const bfn__alphabet *a);       /* K, padding included */
+size_t bfn__alphabet_size(const bfn__alphabet *a);         /* K, padding included */
 const char *bfn__alphabet_symbols(const bfn__alphabet *a); /* UTF-8, padding excluded: store this in checkpoints */
-int bfn__alphabet_pad(const bfn__alphabet *a);           /* index of the padding symbol, -1: none */
+int bfn__alphabet_pad(const bfn__alphabet *a);             /* index of the padding symbol, -1: none */
 
 /* text8's usual cleaning of raw text into a..z and single spaces: letters to lower case, digits spelled out ("one nine"),
  * everything else a space, runs of spaces collapsed. Already clean text is unchanged. *out from the context (bfn__free). */
@@ -38,10 +38,11 @@ typedef enum bfn__split { BFN__SPLIT_TRAIN = 0, BFN__SPLIT_VALID = 1, BFN__SPLIT
 
 typedef struct bfn__textset_options {
     const char *alphabet; /* "text8" or "chars" */
-    bool lines;           /* one sequence a line, padded; longer lines are refused with their number unless truncate_lines */
+    bool lines; /* one sequence a line, padded; longer lines are refused with their number unless truncate_lines */
     bool truncate_lines;
     size_t T;
-    double fractions[3]; /* train, valid, test: 0.90 0.05 0.05; stream: by characters in order; lines: by a hash of the line's number */
+    double fractions
+        [3]; /* train, valid, test: 0.90 0.05 0.05; stream: by characters in order; lines: by a hash of the line's number */
     const bfn__alphabet *fixed; /* not NULL: this alphabet (resume, evaluation) */
 } bfn__textset_options;
 
@@ -51,7 +52,7 @@ bfn_status bfn__textset_create(bfn_context *ctx, bfn__textset **out, const void 
 void bfn__textset_destroy(bfn__textset *set);
 
 const bfn__alphabet *bfn__textset_alphabet(const bfn__textset *set);
-size_t bfn__textset_n_symbols(const bfn__textset *set, bfn__split split);    /* characters (stream) or lines */
+size_t bfn__textset_n_symbols(const bfn__textset *set, bfn__split split);   /* characters (stream) or lines */
 size_t bfn__textset_n_sequences(const bfn__textset *set, bfn__split split); /* disjoint windows, or lines */
 /* Sequence i of a split (disjoint windows in order, or lines): int32 [T]. */
 void bfn__textset_sequence(const bfn__textset *set, bfn__split split, size_t i, int32_t *out);

@@ -7,7 +7,7 @@
  *
  * Getters: a missing key is BFN_OK and leaves *out as it was (put the default there first): `required` is the caller's check with
  * bfn__yaml_find. A value of the wrong type or outside the range is BFN_ERR_ARGUMENT: "config.yaml: line 7: train.lr is
- * "10x", allowed: a number from 0 to 1". Getters mark keys as known; bfn__yaml_check_unknown then refuses all others.
+ * "10x", allowed: a number from 0 to 1". The tree remembers which paths were asked for; bfn__yaml_check_unknown then refuses all others.
  */
 #ifndef BFN_YAML_H
 #define BFN_YAML_H
@@ -22,7 +22,6 @@ typedef struct bfn__yaml_node {
     const char *key;   /* in a mapping, else NULL */
     const char *value; /* scalar; "" for an empty one */
     bool quoted;       /* scalar: written in quotes or as a block: a string whatever it looks like */
-    bool known;        /* a getter or bfn__yaml_allow named it */
     struct bfn__yaml_node *first, *last, *next; /* children, in order; the next sibling */
 } bfn__yaml_node;
 
@@ -31,21 +30,25 @@ typedef struct bfn__yaml bfn__yaml;
 /* An empty document is an empty mapping; the root must be a mapping. `label` names the source in messages. */
 bfn_status bfn__yaml_parse(bfn_context *ctx, bfn__yaml **out, const void *bytes, size_t n, const char *label);
 bfn_status bfn__yaml_create(bfn_context *ctx, bfn__yaml **out, const char *label); /* an empty mapping, to be filled */
-void bfn__yaml_destroy(bfn__yaml *tree);                                         /* NULL is fine */
+void bfn__yaml_destroy(bfn__yaml *tree);                                           /* NULL is fine */
 
 bfn__yaml_node *bfn__yaml_root(bfn__yaml *tree);
 bfn__yaml_node *bfn__yaml_find(bfn__yaml *tree, const char *path); /* NULL: none; marks nothing */
 
 /* ---- reading: out of range, wrong type: BFN_ERR_ARGUMENT; a missing key leaves *out ---- */
-bfn_status bfn__yaml_get_number(bfn__yaml *tree, const char *path, double low, double high, double *out); /* finite, low..high inclusive */
-bfn_status bfn__yaml_get_size(bfn__yaml *tree, const char *path, size_t low, size_t high, size_t *out); /* whole; 1e3 and 1_000 are not */
+bfn_status bfn__yaml_get_number(bfn__yaml *tree, const char *path, double low, double high,
+                                double *out); /* finite, low..high inclusive */
+bfn_status bfn__yaml_get_size(bfn__yaml *tree, const char *path, size_t low, size_t high,
+                              size_t *out); /* whole; 1e3 and 1_000 are not */
 bfn_status bfn__yaml_get_u64(bfn__yaml *tree, const char *path, uint64_t low, uint64_t high, uint64_t *out);
-bfn_status bfn__yaml_get_bool(bfn__yaml *tree, const char *path, bool *out); /* true or false, yes or no, on or off (any of these in lower case) */
+bfn_status bfn__yaml_get_bool(bfn__yaml *tree, const char *path,
+                              bool *out); /* true or false, yes or no, on or off (any of these in lower case) */
 bfn_status bfn__yaml_get_string(bfn__yaml *tree, const char *path, const char **out); /* owned by the tree */
 /* One of the names (NULL-terminated list): *out is its index. The message lists the names and suggests the nearest. */
 bfn_status bfn__yaml_get_choice(bfn__yaml *tree, const char *path, const char *const *names, int *out);
 /* A sequence of numbers (or one number): at most max of them; *n is how many. */
-bfn_status bfn__yaml_get_numbers(bfn__yaml *tree, const char *path, double low, double high, size_t max, double *out, size_t *n);
+bfn_status bfn__yaml_get_numbers(bfn__yaml *tree, const char *path, double low, double high, size_t max, double *out,
+                                 size_t *n);
 
 /* Mark a path (and, with subtree, everything below it) as known without reading it. */
 void bfn__yaml_allow(bfn__yaml *tree, const char *path, bool subtree);
@@ -53,16 +56,17 @@ void bfn__yaml_allow(bfn__yaml *tree, const char *path, bool subtree);
  * offered (may be NULL): NULL-terminated list of full paths that are allowed, for the suggestion. */
 bfn_status bfn__yaml_check_unknown(bfn__yaml *tree, const char *const *offered);
 
-/* A failure that names source, line and value: "label: line 7: path is "value", allowed: ..." (allowed is a printf format). */
+/* A BFN_ERR_ARGUMENT that names source, line and value of a path: "label: line 7: path is "value", allowed: ..." (allowed is a printf format). */
 bfn_status bfn__yaml_fail(bfn__yaml *tree, const char *path, const char *allowed, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* ---- writing ---- */
 /* "train.lr=1e-3": sets a scalar (replacing what was there), making the mappings above it. BFN_ERR_ARGUMENT when there is no '=', an
- * empty key, or a path through a scalar. The value is text as in a plain scalar; "[1, 2]" makes a sequence of scalars. */
+ * empty key, or a path through a scalar or onto a mapping. The value is text as in a plain scalar; "[1, 2]" makes a sequence of scalars. */
 bfn_status bfn__yaml_set(bfn__yaml *tree, const char *assignment);
 bfn_status bfn__yaml_put_string(bfn__yaml *tree, const char *path, const char *value);
-bfn_status bfn__yaml_put_number(bfn__yaml *tree, const char *path, double value); /* shortest digits that read back the same */
+bfn_status bfn__yaml_put_number(bfn__yaml *tree, const char *path,
+                                double value); /* shortest digits that read back the same */
 bfn_status bfn__yaml_put_u64(bfn__yaml *tree, const char *path, uint64_t value);
 bfn_status bfn__yaml_put_bool(bfn__yaml *tree, const char *path, bool value);
 bfn_status bfn__yaml_put_numbers(bfn__yaml *tree, const char *path, const double *values, size_t n);
