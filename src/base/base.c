@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#undef bfn__fail
+#undef bfn__fail_prefix
+
 #define BFN_STRINGIFY_(x) #x
 #define BFN_STRINGIFY(x) BFN_STRINGIFY_(x)
 

@@ -29,6 +29,11 @@ bfn_status bfn__fail(bfn_context *ctx, bfn_status status, const char *format, ..
 /* Put "prefix: " before the stored message, and return status: callers add the file or the option they know. */
 bfn_status bfn__fail_prefix(bfn_context *ctx, bfn_status status, const char *prefix);
 
+#ifdef __clang_analyzer__ /* the analyser cannot see into another file that the status comes back */
+#define bfn__fail(ctx, status, ...) ((void)bfn__fail(ctx, status, __VA_ARGS__), (status))
+#define bfn__fail_prefix(ctx, status, prefix) ((void)bfn__fail_prefix(ctx, status, prefix), (status))
+#endif
+
 void bfn__log(bfn_context *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* *out = a*b or a+b; false (and *out = SIZE_MAX) when it does not fit. */

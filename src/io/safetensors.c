@@ -154,7 +154,7 @@ static bfn_status read_string(reader *r, bool is_name, const char **out)
     char *start = r->text + r->at, *end = start;
     for (;;) {
         size_t at = r->at;
-        uint32_t code;
+        uint32_t code = 0;
         if (at >= r->n)
             return fail_at(r, at, "the '\"' that closes a string");
         if (r->text[at] == '"')
