@@ -37,8 +37,8 @@ typedef struct bfn_solver_options {
     bfn_grid grid;
     double power;           /* BFN_GRID_POWER: exponent r in [0.1, 10] */
     const double *times;    /* BFN_GRID_LIST: increasing, first = eta in [0,1), last = 1 */
-    size_t n_times;         /* ... n_steps + 1 of them */
-    double eta;             /* first time t_0, in [0, 0.5]; ignored by BFN_GRID_LIST. method bfn: 0 unless set */
+    size_t n_times;         /* ... n_steps + 1 of them (here n_steps and n_evaluations may both be 0) */
+    double eta;             /* first time t_0, in [0, 0.5]; ignored by BFN_GRID_LIST; BFN_GRID_LOGSNR starts at max(eta, 1e-3) */
     int eta_is_set;         /* 0: the method's default: bfn 0, continuous 1e-2, discrete 1e-3 */
     bfn_start start;        /* BFN_START_MOMENTS: the caller's sampler must be given the data's moments */
     bfn_last last;          /* default: predict; method bfn: call */
@@ -46,7 +46,8 @@ typedef struct bfn_solver_options {
     int corrector;          /* non-zero: the free corrector (SPEC 9.3), multistep methods only */
     double noise;           /* dial between ODE (0) and SDE (1) for ode1/sde1 (SPEC 9.6); only read when noise_is_set */
     int noise_is_set;
-    int published;          /* non-zero: reproduce the published code in its slips too (set by the alias names) */
+    int published;          /* non-zero: reproduce the published code in its slips too (set by the alias names; SPEC 11.3): with last
+                               predict, ode2m and sde2m do not drop their only step, ode2s returns the last midpoint's prediction */
 } bfn_solver_options;
 
 #define BFN_SOLVER_OPTIONS_INIT                                                                                        \
@@ -74,10 +75,15 @@ typedef struct bfn_plan_row {
 
 typedef struct bfn_plan bfn_plan;
 
-/* The initial state is x_0 = mean * m + std * z with m the data's mean (E[x]; discrete: K E[e_x] - 1) in moments mode and 0 else. */
+/* The initial state, at start_time, is
+ *   BFN_START_ZERO_MEAN  x_0 = start_std z
+ *   BFN_START_MOMENTS    x_0 = start_mean m + std z, m = E[x] (discrete: K E[e_x] - 1) and std^2 = start_std^2 + start_mean^2 v,
+ *                        v = tr Cov(x)/D (discrete: K tr Cov(e_x)/D)
+ * After the last row the state is the sample: BFN_LAST_PREDICT plans end with a row a = 0, b[0] = 1 (x = p_0); the sample of
+ * discrete data is its largest class. With final_call the network's output at t = 1 on that state replaces it. */
 typedef struct bfn_plan_info {
     size_t n_rows, n_steps, n_evaluations;
-    double start_time, start_mean, start_std; /* start_std is for BFN_START_ZERO_MEAN */
+    double start_time, start_mean, start_std;
     bfn_last last;                 /* resolved */
     bfn_prediction prediction;     /* resolved */
     bfn_start start;
