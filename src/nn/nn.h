@@ -72,8 +72,12 @@ void bfn__exec_destroy(bfn__exec *exec);
 bfn__precision bfn__exec_precision(const bfn__exec *exec); /* what is really used */
 size_t bfn__exec_bytes(const bfn__exec *exec);             /* memory it holds */
 
-/* Take (new) parameters: packs what inference wants packed; training reads `params` in place until the next set. */
+/* Take (new) parameters: packs the weights, and keeps `params` for the rest: they must stay valid, and set_params must be called
+ * again after every change of them (each optimiser step), before the next forward. */
 bfn_status bfn__exec_set_params(bfn__exec *exec, const float *params);
+
+/* Training with a network whose dropout is not 0: the masks are a function of (seed, step); give each forward a step of its own. */
+void bfn__exec_set_dropout(bfn__exec *exec, uint64_t seed, uint64_t step);
 
 /* shown float [n, shown_size], t double [n], out float [n, output_size]; 1 <= n <= batch. */
 bfn_status bfn__exec_forward(bfn__exec *exec, size_t n, const float *shown, const double *t, float *out);

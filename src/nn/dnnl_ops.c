@@ -1,0 +1,27 @@
+/* dnnl_ops.c: the only file that calls oneDNN.
+ *
+ * f32 products go through dnnl_sgemm, which exists unchanged in oneDNN 2.x and 3.x, takes row strides (so heads and padded rows
+ * need no copies) and packs its operands itself. It is called on tiles of fixed size from our own parallel loops: what a tile
+ * gives depends on its size alone, not on the batch or on the number of threads.
+ */
+#include "nn/dnnl_ops.h"
+
+#include "nn/nn.h"
+
+#include <dnnl.h>
+#include <stdio.h>
+
+bool bfn__gemm(bool trans_a, bool trans_b, size_t M, size_t N, size_t K, const float *A, size_t lda, const float *B,
+               size_t ldb, float beta, float *C, size_t ldc)
+{
+    return dnnl_sgemm(trans_a ? 'T' : 'N', trans_b ? 'T' : 'N', (dnnl_dim_t)M, (dnnl_dim_t)N, (dnnl_dim_t)K, 1.0f, A,
+                      (dnnl_dim_t)lda, B, (dnnl_dim_t)ldb, beta, C, (dnnl_dim_t)ldc) == dnnl_success;
+}
+
+#define STRING_(x) #x
+#define STRING(x) STRING_(x)
+
+const char *bfn__dnnl_version(void)
+{
+    return STRING(DNNL_VERSION_MAJOR) "." STRING(DNNL_VERSION_MINOR) "." STRING(DNNL_VERSION_PATCH);
+}

@@ -1,0 +1,433 @@
+/* exec.c: a network compiled for a batch size: fused steps, buffers by lifetime, then forward and backward without allocation.
+ *
+ * Compiling: (1) fuse: GELU and residual additions become the epilogue of the linear before them, dropout disappears from
+ * inference; (2) lifetimes: step i runs at time i, in training its backward at 2S-1-i for S steps; a value lives from the step that
+ * makes it to its last reader (training: to its maker's backward), a gradient from its last reader's backward to its maker's; (3) memory
+ * is shared where a value may be overwritten: the residual stream in inference, its gradient in training; (4) one plan places everything,
+ * packed weights included, in one arena.
+ */
+#include "nn/ops.h"
+#include "nn/parallel.h"
+
+#include <string.h>
+
+enum { STRIDE_STEP = 256, STRIDE_PAD = 16, NONE = -1 };
+
+size_t bfn__row_stride(size_t cols)
+{
+    return cols % STRIDE_STEP == 0 ? cols + STRIDE_PAD : cols;
+}
+
+size_t bfn__exec_times(const bfn__exec *e)
+{
+    return e->options.training ? 2 * e->n_steps : e->n_steps;
+}
+
+void bfn__exec_scratch(bfn__exec *e, size_t floats)
+{
+    size_t padded = (floats + 31) / 16 * 16;
+    if (padded > e->scratch_floats)
+        e->scratch_floats = padded;
+}
+
+void bfn__exec_fail(bfn__exec *e)
+{
+    __atomic_store_n(&e->failed, true, __ATOMIC_RELAXED);
+}
+
+static bool grow_buffers(bfn__exec *e)
+{
+    size_t capacity = e->buffers_capacity > 0 ? 2 * e->buffers_capacity : 256;
+    bfn__buffer *buffers = bfn__calloc(e->ctx, capacity, sizeof *buffers);
+    float ***owners = bfn__calloc(e->ctx, capacity, sizeof *owners);
+    if (buffers == NULL || owners == NULL) {
+        bfn__free(e->ctx, buffers);
+        bfn__free(e->ctx, owners);
+        e->status = BFN_ERR_MEMORY;
+        return false;
+    }
+    if (e->n_buffers > 0) {
+        memcpy(buffers, e->buffers, e->n_buffers * sizeof *buffers);
+        memcpy(owners, e->owners, e->n_buffers * sizeof *owners);
+    }
+    bfn__free(e->ctx, e->buffers);
+    bfn__free(e->ctx, e->owners);
+    e->buffers = buffers;
+    e->owners = owners;
+    e->buffers_capacity = capacity;
+    return true;
+}
+
+void bfn__exec_buffer(bfn__exec *e, size_t floats, size_t first, size_t last, float **where)
+{
+    if (e->status != BFN_OK || (e->n_buffers == e->buffers_capacity && !grow_buffers(e)))
+        return;
+    e->buffers[e->n_buffers] = (bfn__buffer){floats, first, last, 0};
+    e->owners[e->n_buffers] = where;
+    e->n_buffers++;
+}
+
+/* ---- fusion ---- */
+
+typedef struct compile {
+    bfn__exec *e;
+    int *readers;     /* how many nodes read this node (the output counts as one) */
+    int *absorbed_by; /* the node into which a linear goes, or NONE */
+    int *same_as;     /* what stands for this node: itself, or what a removed dropout reads */
+    int *maker;       /* step that makes a value, or NONE */
+    int *last_reader; /* step that reads it last, or NONE */
+    int *storage;     /* value whose data memory this one uses */
+    int *grad_storage;
+} compile;
+
+static bool compile_create(compile *c, bfn__exec *e)
+{
+    size_t n = e->net->n_nodes;
+    c->e = e;
+    c->readers = bfn__calloc(e->ctx, 7 * n, sizeof *c->readers);
+    if (c->readers == NULL)
+        return false;
+    int **arrays[] = {&c->absorbed_by, &c->same_as, &c->maker, &c->last_reader, &c->storage, &c->grad_storage};
+    for (size_t a = 0; a < 6; a++) {
+        *arrays[a] = c->readers + (a + 1) * n;
+        for (size_t i = 0; i < n; i++)
+            (*arrays[a])[i] = arrays[a] == &c->same_as || a >= 4 ? (int)i : NONE;
+    }
+    return true;
+}
+
+static void count_readers(compile *c)
+{
+    const bfn__net *net = c->e->net;
+    for (size_t i = 0; i < net->n_nodes; i++) {
+        const bfn__node *node = &net->nodes[i];
+        if (node->kind == BFN__OP_DROPOUT && !c->e->options.training) {
+            c->same_as[i] = c->same_as[node->in[0]];
+            continue;
+        }
+        for (int k = 0; k < 2; k++)
+            if (node->in[k] >= 0)
+                c->readers[c->same_as[node->in[k]]]++;
+    }
+    c->readers[c->same_as[net->output]]++;
+}
+
+/* A linear that only node i reads and that i can absorb; NONE if there is none. */
+static int linear_before(const compile *c, size_t i)
+{
+    const bfn__net *net = c->e->net;
+    const bfn__node *node = &net->nodes[i];
+    int k = node->kind == BFN__OP_GELU ? 0 : node->kind == BFN__OP_ADD ? 1 : NONE;
+    if (k == NONE)
+        return NONE;
+    int from = c->same_as[node->in[k]];
+    if (net->nodes[from].kind != BFN__OP_LINEAR || c->readers[from] != 1 || net->nodes[from].rows != node->rows)
+        return NONE;
+    return from;
+}
+
+static void fuse(compile *c)
+{
+    bfn__exec *e = c->e;
+    const bfn__net *net = e->net;
+    count_readers(c);
+    for (size_t i = 0; i < net->n_nodes; i++) {
+        int from = linear_before(c, i);
+        if (from != NONE)
+            c->absorbed_by[from] = (int)i;
+    }
+    for (size_t i = 0; i < net->n_nodes; i++) {
+        if (c->absorbed_by[i] != NONE || c->same_as[i] != (int)i)
+            continue;
+        bfn__step *s = &e->steps[e->n_steps];
+        int from = linear_before(c, i);
+        s->node = net->nodes[from != NONE ? from : (int)i];
+        s->out = (int)i;
+        s->pre = NONE;
+        if (from != NONE && net->nodes[i].kind == BFN__OP_GELU) {
+            s->node.act = BFN__ACT_GELU;
+            s->pre = e->options.training ? from : NONE;
+        } else if (from != NONE) {
+            s->node.in[1] = net->nodes[i].in[0];
+        }
+        for (int k = 0; k < 2; k++) {
+            if (s->node.in[k] < 0)
+                continue;
+            s->node.in[k] = c->same_as[s->node.in[k]];
+            c->last_reader[s->node.in[k]] = (int)e->n_steps;
+        }
+        c->maker[i] = (int)e->n_steps++;
+    }
+    e->output = c->same_as[net->output];
+}
+
+/* ---- memory ---- */
+
+/* The residual stream is overwritten in inference when nobody reads it afterwards. */
+static void share_values(compile *c)
+{
+    bfn__exec *e = c->e;
+    for (size_t i = 0; i < e->n_steps && !e->options.training; i++) {
+        bfn__step *s = &e->steps[i];
+        int r = s->node.in[1];
+        if (s->node.kind != BFN__OP_LINEAR || r < 0 || s->out == e->output || c->last_reader[r] != (int)i ||
+            r == s->node.in[0] || e->net->nodes[r].kind == BFN__OP_INPUT)
+            continue;
+        s->in_place = true;
+        c->storage[s->out] = c->storage[r];
+    }
+}
+
+/* Steps in the order of backward: who writes a gradient first, who adds, and who need not copy at all. */
+static void share_gradients(compile *c, int *seen)
+{
+    bfn__exec *e = c->e;
+    memset(seen, 0, e->net->n_nodes * sizeof *seen);
+    for (size_t i = e->n_steps; i-- > 0;) {
+        bfn__step *s = &e->steps[i];
+        bool linear = s->node.kind == BFN__OP_LINEAR;
+        for (int turn = 0; turn < 2; turn++) {
+            int k = linear ? 1 - turn : turn, in = s->node.in[k];
+            if (in < 0)
+                continue;
+            s->add_in[k] = seen[in] != 0;
+            bool passes = (linear && k == 1 && in != s->node.in[0]) || (s->node.kind == BFN__OP_ADD && k == 0) ||
+                          s->node.kind == BFN__OP_ADD_POSITION;
+            if (passes && !seen[in] && e->net->nodes[in].rows == s->node.rows) {
+                s->same_in[k] = true;
+                c->grad_storage[in] = c->grad_storage[s->out];
+            }
+            seen[in] = 1;
+        }
+        if (s->node.kind == BFN__OP_ATTENTION && s->add_in[0])
+            e->status = bfn__fail(e->ctx, BFN_ERR_INTERNAL, "attention: its q|k|v has other readers");
+    }
+}
+
+static void extend(size_t *first, size_t *last, size_t from, size_t to)
+{
+    *first = from < *first ? from : *first;
+    *last = to > *last ? to : *last;
+}
+
+/* The buffer of the values that use the memory of value v (gradients: of its gradient). */
+static void place(compile *c, size_t v, bool gradient)
+{
+    bfn__exec *e = c->e;
+    const int *storage = gradient ? c->grad_storage : c->storage;
+    if (storage[v] != (int)v)
+        return;
+    size_t first = SIZE_MAX, last = 0, end = bfn__exec_times(e) - 1;
+    for (size_t i = 0; i < e->net->n_nodes; i++) {
+        if (storage[i] != (int)v || c->maker[i] == NONE)
+            continue;
+        size_t made = (size_t)c->maker[i], read = c->last_reader[i] == NONE ? made : (size_t)c->last_reader[i];
+        if (gradient)
+            extend(&first, &last, (int)i == e->output ? e->n_steps : end - read, end - made);
+        else
+            extend(&first, &last, made, e->options.training ? end - made : read);
+    }
+    bfn__value *value = &e->values[v];
+    if (first == SIZE_MAX)
+        return;
+    size_t ld = bfn__row_stride(value->cols), floats;
+    if (!bfn__size_mul(e->options.batch, value->rows, &floats) || !bfn__size_mul(floats, ld, &floats)) {
+        e->status = bfn__fail(e->ctx, BFN_ERR_MEMORY, "batch: %zu: the network's buffers do not fit in memory",
+                              e->options.batch);
+        return;
+    }
+    bfn__exec_buffer(e, floats, first, last, gradient ? &value->grad : &value->data);
+}
+
+static void plan_values(compile *c)
+{
+    bfn__exec *e = c->e;
+    const bfn__net *net = e->net;
+    for (size_t i = 0; i < net->n_nodes; i++) {
+        bfn__value *v = &e->values[i];
+        v->rows = net->nodes[i].rows;
+        v->cols = net->nodes[i].cols;
+        bool callers = net->nodes[i].kind == BFN__OP_INPUT || (int)i == e->output;
+        v->ld = callers ? v->cols : bfn__row_stride(v->cols);
+        v->grad_ld = bfn__row_stride(v->cols);
+        if (net->nodes[i].kind == BFN__OP_INPUT)
+            e->input = (int)i;
+    }
+    for (size_t i = 0; i < e->n_steps; i++) /* values before an activation are made by the same step */
+        if (e->steps[i].pre >= 0)
+            c->maker[e->steps[i].pre] = (int)i;
+    for (size_t i = 0; i < net->n_nodes; i++) {
+        if ((int)i != e->input && (int)i != e->output)
+            place(c, i, false);
+        if (e->options.training && c->absorbed_by[i] == NONE)
+            place(c, i, true);
+    }
+}
+
+static bfn_status make_arena(compile *c)
+{
+    bfn__exec *e = c->e;
+    if (e->status != BFN_OK)
+        return e->status;
+    bfn_status status = bfn__plan_buffers(e->ctx, e->buffers, e->n_buffers, &e->arena_floats);
+    if (status != BFN_OK)
+        return status;
+    e->arena = bfn__calloc(e->ctx, e->arena_floats, sizeof *e->arena);
+    e->scratch = bfn__calloc(e->ctx, e->scratch_floats * (size_t)e->n_threads, sizeof *e->scratch);
+    if (e->arena == NULL || e->scratch == NULL)
+        return BFN_ERR_MEMORY;
+    for (size_t i = 0; i < e->n_buffers; i++)
+        *e->owners[i] = e->arena + e->buffers[i].offset;
+    for (size_t i = 0; i < e->net->n_nodes; i++) {
+        e->values[i].data = e->values[c->storage[i]].data;
+        e->values[i].grad = e->values[c->grad_storage[i]].grad;
+    }
+    return BFN_OK;
+}
+
+static bfn_status compile_all(bfn__exec *e)
+{
+    size_t n = e->net->n_nodes;
+    e->steps = bfn__calloc(e->ctx, n, sizeof *e->steps);
+    e->values = bfn__calloc(e->ctx, n, sizeof *e->values);
+    compile c = {0};
+    if (e->steps == NULL || e->values == NULL || !compile_create(&c, e))
+        return BFN_ERR_MEMORY;
+    fuse(&c);
+    share_values(&c);
+    if (e->options.training)
+        share_gradients(&c, c.readers);
+    plan_values(&c);
+    for (size_t i = 0; i < e->n_steps; i++)
+        if (bfn__ops[e->steps[i].node.kind].plan != NULL)
+            bfn__ops[e->steps[i].node.kind].plan(e, &e->steps[i], i);
+    bfn_status status = make_arena(&c);
+    bfn__free(e->ctx, c.readers);
+    bfn__free(e->ctx, e->buffers);
+    bfn__free(e->ctx, e->owners);
+    e->buffers = NULL;
+    e->owners = NULL;
+    return status;
+}
+
+bfn_status bfn__exec_create(bfn_context *ctx, bfn__exec **out, const bfn__net *net, const bfn__exec_options *options)
+{
+    *out = NULL;
+    if (options->batch < 1 || options->batch > 1u << 20)
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "batch: %zu: must be 1 to %u", options->batch, 1u << 20);
+    bfn__exec *e = bfn__calloc(ctx, 1, sizeof *e);
+    if (e == NULL)
+        return BFN_ERR_MEMORY;
+    e->ctx = ctx;
+    e->net = net;
+    e->options = *options;
+    e->precision = BFN__F32;
+    e->k = bfn__kernels_get();
+    e->n_threads = bfn__n_threads(ctx);
+    e->input = NONE;
+    bfn_status status = compile_all(e);
+    if (status != BFN_OK) {
+        bfn__exec_destroy(e);
+        return status;
+    }
+    *out = e;
+    return BFN_OK;
+}
+
+void bfn__exec_destroy(bfn__exec *e)
+{
+    if (e == NULL)
+        return;
+    bfn_context *ctx = e->ctx;
+    bfn__free(ctx, e->steps);
+    bfn__free(ctx, e->values);
+    bfn__free(ctx, e->arena);
+    bfn__free(ctx, e->scratch);
+    bfn__free(ctx, e->buffers);
+    bfn__free(ctx, e->owners);
+    bfn__free(ctx, e);
+}
+
+bfn__precision bfn__exec_precision(const bfn__exec *e)
+{
+    return e->precision;
+}
+
+size_t bfn__exec_bytes(const bfn__exec *e)
+{
+    return sizeof *e + e->net->n_nodes * (sizeof *e->steps + sizeof *e->values) +
+           (e->arena_floats + e->scratch_floats * (size_t)e->n_threads) * sizeof(float);
+}
+
+/* ---- running ---- */
+
+bfn_status bfn__exec_set_params(bfn__exec *e, const float *params)
+{
+    e->params = params;
+    e->n_forward = 0;
+    for (size_t i = 0; i < e->n_steps; i++)
+        if (bfn__ops[e->steps[i].node.kind].set_params != NULL)
+            bfn__ops[e->steps[i].node.kind].set_params(e, &e->steps[i]);
+    return BFN_OK;
+}
+
+void bfn__exec_set_dropout(bfn__exec *e, uint64_t seed, uint64_t step)
+{
+    e->dropout_seed = seed;
+    e->dropout_step = step;
+}
+
+static bfn_status run_status(bfn__exec *e)
+{
+    if (!e->failed)
+        return BFN_OK;
+    e->failed = false;
+    return bfn__fail(e->ctx, BFN_ERR_MEMORY, "oneDNN had no memory for a product: take a smaller batch or fewer threads");
+}
+
+bfn_status bfn__exec_forward(bfn__exec *e, size_t n, const float *shown, const double *t, float *out)
+{
+    if (e->params == NULL || n < 1 || n > e->options.batch)
+        return bfn__fail(e->ctx, BFN_ERR_INTERNAL, "forward of %zu samples: compiled for 1 to %zu%s", n,
+                         e->options.batch, e->params == NULL ? ", and no parameters were set" : "");
+    if (e->input >= 0) {
+        union {
+            const float *given;
+            float *kept;
+        } shown_memory = {shown}; /* values of kind INPUT are only read */
+        e->values[e->input].data = shown_memory.kept;
+    }
+    e->values[e->output].data = out;
+    e->t = t;
+    for (size_t i = 0; i < e->n_steps; i++)
+        bfn__ops[e->steps[i].node.kind].forward(e, &e->steps[i], n);
+    e->n_forward = n;
+    return run_status(e);
+}
+
+bfn_status bfn__exec_backward(bfn__exec *e, size_t n, const float *d_out, float *grads, float *d_shown)
+{
+    if (!e->options.training || n != e->n_forward)
+        return bfn__fail(e->ctx, BFN_ERR_INTERNAL, "backward of %zu samples: %s", n,
+                         e->options.training ? "it must follow a forward of as many" : "compiled for inference");
+    const bfn__value *y = &e->values[e->output];
+    for (size_t r = 0; r < n * y->rows; r++)
+        memcpy(y->grad + r * y->grad_ld, d_out + r * y->cols, y->cols * sizeof *d_out);
+    e->want_shown = d_shown != NULL;
+    for (size_t i = e->n_steps; i-- > 0;)
+        bfn__ops[e->steps[i].node.kind].backward(e, &e->steps[i], n, grads);
+    if (d_shown != NULL && e->input >= 0) {
+        const bfn__value *x = &e->values[e->input];
+        for (size_t r = 0; r < n * x->rows; r++)
+            memcpy(d_shown + r * x->cols, x->grad + r * x->grad_ld, x->cols * sizeof *d_shown);
+    }
+    return run_status(e);
+}
+
+double bfn__net_flops(const bfn__net *net)
+{
+    double products = 0.0;
+    for (size_t i = 0; i < net->n_nodes; i++)
+        products += bfn__ops[net->nodes[i].kind].products(net, &net->nodes[i]);
+    return 2.0 * products;
+}

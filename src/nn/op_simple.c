@@ -1,0 +1,306 @@
+/* op_simple.c: the operations that only move or combine numbers, and the table of all operations.
+ *
+ * They work on chunks of 32 rows in parallel. Gradients of a broadcast (one row added to all rows of a sample, positions added to all
+ * samples) are sums in a fixed order.
+ */
+#include "nn/ops.h"
+#include "nn/parallel.h"
+
+#include "base/random.h"
+
+#include <string.h>
+
+enum { CHUNK = 32 };
+
+typedef struct simple_run {
+    bfn__exec *e;
+    const bfn__step *s;
+    size_t n, all; /* samples, rows */
+    float *grads;
+    void (*row)(const struct simple_run *run, size_t row);
+} simple_run;
+
+static void run_chunk(void *arg, size_t i, int thread)
+{
+    (void)thread;
+    const simple_run *run = arg;
+    for (size_t row = i * CHUNK; row < run->all && row < (i + 1) * CHUNK; row++)
+        run->row(run, row);
+}
+
+static void each_row(bfn__exec *e, const bfn__step *s, size_t n, void (*row)(const simple_run *run, size_t row))
+{
+    simple_run run = {e, s, n, n * e->values[s->out].rows, NULL, row};
+    bfn__loop(e->n_threads, (run.all + CHUNK - 1) / CHUNK, run_chunk, &run);
+}
+
+static const float *in_row(const simple_run *run, int k, size_t row)
+{
+    const bfn__value *v = &run->e->values[run->s->node.in[k]];
+    return v->data + row * v->ld;
+}
+
+static float *in_grad(const simple_run *run, int k, size_t row)
+{
+    const bfn__value *v = &run->e->values[run->s->node.in[k]];
+    return v->grad + row * v->grad_ld;
+}
+
+static float *out_row(const simple_run *run, size_t row)
+{
+    const bfn__value *v = &run->e->values[run->s->out];
+    return v->data + row * v->ld;
+}
+
+static float *out_grad(const simple_run *run, size_t row)
+{
+    const bfn__value *v = &run->e->values[run->s->out];
+    return v->grad + row * v->grad_ld;
+}
+
+static double no_products(const bfn__net *net, const bfn__node *node)
+{
+    (void)net;
+    (void)node;
+    return 0.0;
+}
+
+/* ---- input, time ---- */
+static void nothing_forward(bfn__exec *e, bfn__step *s, size_t n)
+{
+    (void)e;
+    (void)s;
+    (void)n;
+}
+
+static void nothing_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads)
+{
+    (void)e;
+    (void)s;
+    (void)n;
+    (void)grads;
+}
+
+static void time_forward(bfn__exec *e, bfn__step *s, size_t n)
+{
+    bfn__value *v = &e->values[s->out];
+    for (size_t i = 0; i < n; i++)
+        v->data[i * v->ld] = (float)(s->node.a * e->t[i] + s->node.b);
+}
+
+/* ---- affine ---- */
+static void affine_row(const simple_run *run, size_t row)
+{
+    run->e->k->affine(run->s->node.cols, (float)run->s->node.a, (float)run->s->node.b, in_row(run, 0, row),
+                      out_row(run, row));
+}
+
+static void affine_forward(bfn__exec *e, bfn__step *s, size_t n)
+{
+    each_row(e, s, n, affine_row);
+}
+
+static void affine_back_row(const simple_run *run, size_t row)
+{
+    run->e->k->scale(run->s->node.cols, (float)run->s->node.a, out_grad(run, row), in_grad(run, 0, row),
+                     run->s->add_in[0]);
+}
+
+static void affine_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads)
+{
+    (void)grads;
+    if (bfn__wants_grad(e, s, 0))
+        each_row(e, s, n, affine_back_row);
+}
+
+/* ---- gelu (when it does not follow a linear) ---- */
+static void gelu_row(const simple_run *run, size_t row)
+{
+    float *x = run->e->values[run->s->node.in[0]].data + row * run->e->values[run->s->node.in[0]].ld;
+    run->e->k->bias_gelu(1, run->s->node.cols, x, 0, NULL, out_row(run, row), 0);
+}
+
+static void gelu_forward(bfn__exec *e, bfn__step *s, size_t n)
+{
+    each_row(e, s, n, gelu_row);
+}
+
+static void gelu_back_row(const simple_run *run, size_t row)
+{
+    run->e->k->gelu_backward(1, run->s->node.cols, in_row(run, 0, row), 0, out_grad(run, row), 0);
+    run->e->k->scale(run->s->node.cols, 1.0f, out_grad(run, row), in_grad(run, 0, row), run->s->add_in[0]);
+}
+
+static void gelu_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads)
+{
+    (void)grads;
+    if (bfn__wants_grad(e, s, 0))
+        each_row(e, s, n, gelu_back_row);
+}
+
+/* ---- add ---- */
+static bool adds_one_row(const bfn__exec *e, const bfn__step *s)
+{
+    return e->values[s->node.in[1]].rows != s->node.rows;
+}
+
+static void add_row(const simple_run *run, size_t row)
+{
+    size_t other = adds_one_row(run->e, run->s) ? row / run->s->node.rows : row;
+    run->e->k->add(run->s->node.cols, in_row(run, 0, row), in_row(run, 1, other), out_row(run, row));
+}
+
+static void add_forward(bfn__exec *e, bfn__step *s, size_t n)
+{
+    each_row(e, s, n, add_row);
+}
+
+static void add_back_row(const simple_run *run, size_t row)
+{
+    const bfn__exec *e = run->e;
+    const bfn__step *s = run->s;
+    if (bfn__wants_grad(e, s, 0) && !s->same_in[0])
+        e->k->scale(s->node.cols, 1.0f, out_grad(run, row), in_grad(run, 0, row), s->add_in[0]);
+    if (bfn__wants_grad(e, s, 1) && !adds_one_row(e, s))
+        e->k->scale(s->node.cols, 1.0f, out_grad(run, row), in_grad(run, 1, row), s->add_in[1]);
+}
+
+static void add_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads)
+{
+    (void)grads;
+    each_row(e, s, n, add_back_row);
+    if (!adds_one_row(e, s) || !bfn__wants_grad(e, s, 1))
+        return;
+    const bfn__value *y = &e->values[s->out], *x = &e->values[s->node.in[1]];
+    for (size_t i = 0; i < n; i++) {
+        float *d = x->grad + i * x->grad_ld;
+        if (!s->add_in[1])
+            memset(d, 0, x->cols * sizeof *d);
+        e->k->column_sums(y->rows, y->cols, y->grad + i * y->rows * y->grad_ld, y->grad_ld, d);
+    }
+}
+
+/* ---- positions ---- */
+static void position_row(const simple_run *run, size_t row)
+{
+    const float *p = bfn__exec_param(run->e, run->s->node.weight) + row % run->s->node.rows * run->s->node.cols;
+    run->e->k->add(run->s->node.cols, in_row(run, 0, row), p, out_row(run, row));
+}
+
+static void position_forward(bfn__exec *e, bfn__step *s, size_t n)
+{
+    each_row(e, s, n, position_row);
+}
+
+static void position_back_row(const simple_run *run, size_t row)
+{
+    run->e->k->scale(run->s->node.cols, 1.0f, out_grad(run, row), in_grad(run, 0, row), run->s->add_in[0]);
+}
+
+static void position_grad_row(const simple_run *run, size_t row)
+{
+    const bfn__value *y = &run->e->values[run->s->out];
+    float *p = bfn__exec_grad(run->e, run->grads, run->s->node.weight) + row * y->cols;
+    for (size_t i = 0; i < run->n; i++)
+        run->e->k->scale(y->cols, 1.0f, out_grad(run, i * y->rows + row), p, true);
+}
+
+static void position_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads)
+{
+    if (bfn__wants_grad(e, s, 0) && !s->same_in[0])
+        each_row(e, s, n, position_back_row);
+    if (!e->net->params[s->node.weight].trained)
+        return;
+    simple_run run = {e, s, n, s->node.rows, grads, position_grad_row};
+    bfn__loop(e->n_threads, (run.all + CHUNK - 1) / CHUNK, run_chunk, &run);
+}
+
+/* ---- concatenation of columns ---- */
+static void concat_row(const simple_run *run, size_t row)
+{
+    size_t first = run->e->values[run->s->node.in[0]].cols;
+    float *y = out_row(run, row);
+    memcpy(y, in_row(run, 0, row), first * sizeof *y);
+    memcpy(y + first, in_row(run, 1, row), (run->s->node.cols - first) * sizeof *y);
+}
+
+static void concat_forward(bfn__exec *e, bfn__step *s, size_t n)
+{
+    each_row(e, s, n, concat_row);
+}
+
+static void concat_back_row(const simple_run *run, size_t row)
+{
+    const bfn__exec *e = run->e;
+    size_t first = e->values[run->s->node.in[0]].cols;
+    const float *d = out_grad(run, row);
+    if (bfn__wants_grad(e, run->s, 0))
+        e->k->scale(first, 1.0f, d, in_grad(run, 0, row), run->s->add_in[0]);
+    if (bfn__wants_grad(e, run->s, 1))
+        e->k->scale(run->s->node.cols - first, 1.0f, d + first, in_grad(run, 1, row), run->s->add_in[1]);
+}
+
+static void concat_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads)
+{
+    (void)grads;
+    each_row(e, s, n, concat_back_row);
+}
+
+/* ---- dropout: the mask is a function of (seed, step, operation, row, column), so backward computes it again ---- */
+static void dropout_row(const simple_run *run, const float *x, float *y, size_t row, bool add)
+{
+    enum { PIECE = 256 };
+    uint32_t words[PIECE];
+    const bfn__exec *e = run->e;
+    double p = run->s->node.a;
+    uint32_t below = (uint32_t)(p * 4294967296.0);
+    float keep = (float)(1.0 / (1.0 - p));
+    uint64_t sample = e->dropout_step * 0x9e3779b97f4a7c15u + row;
+    for (size_t i = 0; i < run->s->node.cols; i += PIECE) {
+        size_t n = run->s->node.cols - i < PIECE ? run->s->node.cols - i : PIECE;
+        bfn__random_words(e->dropout_seed, sample, bfn__draw((size_t)run->s->out, BFN__DRAW_DROPOUT), i, n, words);
+        for (size_t j = 0; j < n; j++) {
+            float v = words[j] < below ? 0.0f : keep * x[i + j];
+            y[i + j] = add ? y[i + j] + v : v;
+        }
+    }
+}
+
+static void dropout_forward_row(const simple_run *run, size_t row)
+{
+    dropout_row(run, in_row(run, 0, row), out_row(run, row), row, false);
+}
+
+static void dropout_forward(bfn__exec *e, bfn__step *s, size_t n)
+{
+    each_row(e, s, n, dropout_forward_row);
+}
+
+static void dropout_back_row(const simple_run *run, size_t row)
+{
+    dropout_row(run, out_grad(run, row), in_grad(run, 0, row), row, run->s->add_in[0]);
+}
+
+static void dropout_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads)
+{
+    (void)grads;
+    if (bfn__wants_grad(e, s, 0))
+        each_row(e, s, n, dropout_back_row);
+}
+
+const bfn__op bfn__ops[BFN__OP_COUNT] = {
+    [BFN__OP_INPUT] = {"input", no_products, NULL, NULL, nothing_forward, nothing_backward},
+    [BFN__OP_TIME] = {"time", no_products, NULL, NULL, time_forward, nothing_backward},
+    [BFN__OP_AFFINE] = {"affine", no_products, NULL, NULL, affine_forward, affine_backward},
+    [BFN__OP_LINEAR] = {"linear", bfn__linear_products, bfn__linear_plan, bfn__linear_set_params, bfn__linear_forward,
+                        bfn__linear_backward},
+    [BFN__OP_LAYERNORM] = {"layernorm", no_products, bfn__layernorm_plan, NULL, bfn__layernorm_forward,
+                           bfn__layernorm_backward},
+    [BFN__OP_GELU] = {"gelu", no_products, NULL, NULL, gelu_forward, gelu_backward},
+    [BFN__OP_ADD] = {"add", no_products, NULL, NULL, add_forward, add_backward},
+    [BFN__OP_ADD_POSITION] = {"add_position", no_products, NULL, NULL, position_forward, position_backward},
+    [BFN__OP_ATTENTION] = {"attention", bfn__attention_products, bfn__attention_plan, NULL, bfn__attention_forward,
+                           bfn__attention_backward},
+    [BFN__OP_CONCAT] = {"concat", no_products, NULL, NULL, concat_forward, concat_backward},
+    [BFN__OP_DROPOUT] = {"dropout", no_products, NULL, NULL, dropout_forward, dropout_backward},
+};

@@ -1,0 +1,49 @@
+/* parallel.c: OpenMP loops.
+ *
+ * Tasks are handed out one by one (schedule dynamic), because they are coarse and other programs may slow one core down; no
+ * result depends on which thread ran a task. A loop that ends up on one thread sets the number of threads to one meanwhile: inside a
+ * real parallel region oneDNN runs on the calling thread alone, but a region of one thread looks like none to it, and it would start a team
+ * of its own, whose sums may be ordered differently.
+ */
+#include "nn/parallel.h"
+
+#include <omp.h>
+
+int bfn__n_threads(const bfn_context *ctx)
+{
+    int n = ctx != NULL && ctx->n_threads > 0 ? ctx->n_threads : omp_get_max_threads();
+    return n > 0 ? n : 1;
+}
+
+void bfn__loop(int n_threads, size_t n, void (*task)(void *arg, size_t i, int thread), void *arg)
+{
+    if (n_threads <= 1 || n <= 1 || omp_in_parallel()) {
+        int before = omp_get_max_threads();
+        omp_set_num_threads(1);
+        for (size_t i = 0; i < n; i++)
+            task(arg, i, 0);
+        omp_set_num_threads(before);
+        return;
+    }
+#pragma omp parallel for schedule(dynamic, 1) num_threads(n_threads)
+    for (size_t i = 0; i < n; i++)
+        task(arg, i, omp_get_thread_num());
+}
+
+typedef struct plain_task {
+    void (*task)(void *arg, size_t i);
+    void *arg;
+} plain_task;
+
+static void run_plain(void *arg, size_t i, int thread)
+{
+    (void)thread;
+    const plain_task *p = arg;
+    p->task(p->arg, i);
+}
+
+void bfn__openmp_parallel_for(void *user, size_t n, void (*task)(void *arg, size_t i), void *arg)
+{
+    plain_task p = {task, arg};
+    bfn__loop(bfn__n_threads(user), n, run_plain, &p);
+}

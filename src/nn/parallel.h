@@ -1,0 +1,17 @@
+/* parallel.h: OpenMP loops. */
+#ifndef BFN_NN_PARALLEL_H
+#define BFN_NN_PARALLEL_H
+
+#include "base/base.h"
+
+/* Threads that a context's loops use. */
+int bfn__n_threads(const bfn_context *ctx);
+
+/* task(arg, i, thread) for i in [0, n) on n_threads threads, thread in [0, n_threads). oneDNN calls made inside run on the one
+ * thread that makes them. */
+void bfn__loop(int n_threads, size_t n, void (*task)(void *arg, size_t i, int thread), void *arg);
+
+/* For bfn_context: parallel_for. user: the context whose n_threads counts, or NULL: as many as OpenMP offers. */
+void bfn__openmp_parallel_for(void *user, size_t n, void (*task)(void *arg, size_t i), void *arg);
+
+#endif
