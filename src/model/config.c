@@ -6,6 +6,7 @@
 #include "model/config_fields.h"
 
 #include "base/nearest.h"
+#include "bfn/train.h"
 #include "io/yaml.h"
 
 #include <math.h>
@@ -278,6 +279,19 @@ static bfn_status build_network(bfn_context *ctx, bfn__config *config, bfn__net 
     return BFN_OK;
 }
 
+/* A network fits a flow when it reads and returns what the flow shows and expects. */
+static bfn_status check_widths(bfn_context *ctx, const bfn__net *net, const bfn_flow *flow)
+{
+    size_t D = bfn__net_positions(net);
+    size_t shown = D * bfn_flow_shown_width(flow), output = D * bfn_flow_output_width(flow);
+    if (bfn__net_shown_size(net) == shown && bfn__net_output_size(net) == output)
+        return BFN_OK;
+    return bfn__fail(ctx, BFN_ERR_ARGUMENT,
+                     "network: reads %zu and returns %zu numbers a sample, the flow needs %zu and %zu%s",
+                     bfn__net_shown_size(net), bfn__net_output_size(net), shown, output,
+                     flow->n_classes == 2 ? " (an alphabet needs at least 3 symbols)" : "");
+}
+
 bfn_status bfn__config_resolve(bfn_context *ctx, bfn__config *config, size_t n_classes, bfn__net **net)
 {
     *net = NULL;
@@ -289,7 +303,15 @@ bfn_status bfn__config_resolve(bfn_context *ctx, bfn__config *config, size_t n_c
     bfn_flow flow = bfn__config_flow(config);
     if (status == BFN_OK)
         status = bfn_flow_check(ctx, &flow);
-    return status == BFN_OK ? build_network(ctx, config, net) : status;
+    if (status == BFN_OK)
+        status = build_network(ctx, config, net);
+    if (status == BFN_OK)
+        status = check_widths(ctx, *net, &flow);
+    if (status != BFN_OK) {
+        bfn__net_destroy(*net);
+        *net = NULL;
+    }
+    return status;
 }
 
 /* ---- writing and comparing ---- */
@@ -376,4 +398,22 @@ bfn_status bfn__config_compare(bfn_context *ctx, const bfn__config *stored, cons
             return bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: the run was started with %s, found %s", field->name, was, is);
     }
     return compare_options(ctx, stored, given);
+}
+
+/* ---- for help texts ---- */
+
+size_t bfn_config_n_fields(void)
+{
+    return bfn__n_fields();
+}
+
+void bfn_config_get_field(size_t i, bfn_config_field *info)
+{
+    const bfn__field *field = bfn__field_at(i);
+    bfn__config defaults;
+    bfn__config_init(&defaults);
+    info->name = field->name;
+    info->text = field->text;
+    bfn__field_range(field, info->allowed);
+    bfn__field_write(field, &defaults, info->fallback);
 }

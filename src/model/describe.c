@@ -1,7 +1,7 @@
 /* describe.c: the small JSON texts in a checkpoint's metadata, and checksums.
  *
  *   bfn.data   {"alphabet": "symbols in order", "pad": bool, "variance": tr Cov / T, "sha256": "of the data file"}
- *   bfn.train  {"step": n, "bad_steps": n, "valid_bound": bits, "best_bound": bits, "weights": "raw" or "ema"}
+ *   bfn.train  {"step": n, "bad_steps": n, "bad_in_row": n, "valid_bound": bits, "best_bound": bits, "weights": "raw" or "ema"}
  *
  * The data's mean is a tensor (data.mean) so that its floats survive exactly. Whatever is missing reads as unknown, whatever
  * has the wrong type is an error: checkpoints are untrusted input.
@@ -60,6 +60,7 @@ char *bfn__train_info_write(const bfn__train_info *info)
     json_t *object = json_object();
     json_object_set_new(object, "step", json_integer((json_int_t)info->step));
     json_object_set_new(object, "bad_steps", json_integer((json_int_t)info->bad_steps));
+    json_object_set_new(object, "bad_in_row", json_integer((json_int_t)info->bad_in_row));
     json_object_set_new(object, "valid_bound", real_or_null(info->valid_bound));
     json_object_set_new(object, "best_bound", real_or_null(info->best_bound));
     json_object_set_new(object, "weights", json_string(info->weights));
@@ -103,6 +104,7 @@ bfn_status bfn__train_info_read(bfn_context *ctx, const bfn__safetensors *st, bf
         return status;
     *info = (bfn__train_info){.step = count_of(object, "step"),
                               .bad_steps = count_of(object, "bad_steps"),
+                              .bad_in_row = count_of(object, "bad_in_row"),
                               .valid_bound = real_of(object, "valid_bound"),
                               .best_bound = real_of(object, "best_bound"),
                               .weights = "raw"};

@@ -25,11 +25,12 @@ bfn_status bfn__data_info_read(bfn_context *ctx, const bfn__safetensors *st, siz
 
 /* What a checkpoint says of its training: metadata "bfn.train" (JSON). */
 typedef struct bfn__train_info {
-    uint64_t step;      /* optimiser steps done */
-    uint64_t bad_steps; /* ... of which this many were skipped */
-    double valid_bound; /* newest validation: bits a position; NaN: none yet */
-    double best_bound;  /* best so far; NaN */
-    char weights[8];    /* "raw", or "ema" where net.* holds the average */
+    uint64_t step;       /* optimiser steps done */
+    uint64_t bad_steps;  /* ... of which this many were skipped */
+    uint64_t bad_in_row; /* ... the newest of them, without a good one between */
+    double valid_bound;  /* newest validation: bits a position; NaN: none yet */
+    double best_bound;   /* best so far; NaN */
+    char weights[8];     /* "raw", or "ema" where net.* holds the average */
 } bfn__train_info;
 
 char *bfn__train_info_write(const bfn__train_info *info);
@@ -49,9 +50,6 @@ bfn_status bfn__weights_check_names(bfn_context *ctx, const bfn__safetensors *st
 /* Configuration of a checkpoint, resolved again, and its network. label: the file's name for messages. */
 bfn_status bfn__checkpoint_config(bfn_context *ctx, const bfn__safetensors *st, const char *label, bfn__config *config,
                                   bfn__net **net);
-
-/* The engine's parallel loop (src/nn/parallel.c). */
-void bfn__openmp_parallel_for(void *user, size_t n_tasks, void (*task)(void *arg, size_t i), void *arg);
 
 /* Make bfn__parallel use OpenMP from here on, unless the context brought its own loop. */
 void bfn__use_openmp(bfn_context *ctx);

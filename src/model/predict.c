@@ -6,6 +6,7 @@
 #include "model/model_internal.h"
 
 #include "io/npy.h"
+#include "nn/parallel.h"
 
 #include <pthread.h>
 #include <stdio.h>

@@ -1,0 +1,461 @@
+/* train.c: a training run from start (or checkpoint) to end.
+ *
+ *   configuration -> data -> network -> memory -> [weights or checkpoint] -> steps -> last checkpoint
+ *
+ * Everything that can be refused is refused before the run folder is touched. Within a step: update, validate, sample, report,
+ * checkpoint; an interruption takes effect after the report, so that what it saves is what an uninterrupted run had at that step.
+ * A checkpoint that cannot be written is reported and the training goes on: the disk may have room again at the next one. Only the last
+ * one decides over success.
+ */
+#include "train/trainer.h"
+
+#include "io/file.h"
+#include "io/limits.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- configuration and data ---- */
+
+static bfn_status apply_overrides(bfn__trainer *tr)
+{
+    for (size_t i = 0; i < tr->options->n_set; i++) {
+        bfn_status status = bfn__config_override(tr->ctx, &tr->config, tr->options->set[i]);
+        if (status != BFN_OK)
+            return bfn__fail_prefix(tr->ctx, status, "--set");
+    }
+    return BFN_OK;
+}
+
+static bfn_status read_config_file(bfn__trainer *tr)
+{
+    bfn__bytes bytes;
+    const char *path = tr->options->config_path;
+    bfn_status status = bfn__file_map(tr->ctx, path, BFN__LIMIT_YAML_BYTES, &bytes);
+    if (status != BFN_OK)
+        return status;
+    status = bfn__config_parse(tr->ctx, &tr->config, bytes.data != NULL ? bytes.data : "", bytes.size, path);
+    bfn__file_unmap(tr->ctx, &bytes);
+    return status;
+}
+
+/* The configuration asked for: the file's, or without a file the stored one; then the overrides. */
+static bfn_status read_config(bfn__trainer *tr, const bfn__config *stored)
+{
+    bfn_status status = BFN_OK;
+    if (tr->options->config_path != NULL)
+        status = read_config_file(tr);
+    else if (stored != NULL)
+        tr->config = *stored;
+    return status == BFN_OK ? apply_overrides(tr) : status;
+}
+
+static bfn_status create_text(bfn__trainer *tr, const bfn__bytes *bytes, const bfn__alphabet *fixed)
+{
+    const bfn__config *c = &tr->config;
+    bfn__textset_options options = {.alphabet = c->data.alphabet == 0 ? "text8" : "chars",
+                                    .lines = c->data.lines != 0,
+                                    .truncate_lines = c->data.truncate != 0,
+                                    .T = c->data.seq_len,
+                                    .fixed = fixed};
+    memcpy(options.fractions, c->data.fractions, sizeof options.fractions);
+    return bfn__textset_create(tr->ctx, &tr->text, bytes->data, bytes->size, tr->options->data_path, &options);
+}
+
+static bfn_status copy_alphabet(bfn__trainer *tr)
+{
+    const bfn__alphabet *from = bfn__textset_alphabet(tr->text);
+    return bfn__alphabet_from_symbols(tr->ctx, &tr->data.alphabet, bfn__alphabet_symbols(from),
+                                      bfn__alphabet_pad(from) >= 0);
+}
+
+static bfn_status read_text(bfn__trainer *tr, const bfn__data_info *stored)
+{
+    bfn__bytes bytes;
+    bfn_status status = bfn__file_map(tr->ctx, tr->options->data_path, BFN__LIMIT_TEXT_BYTES, &bytes);
+    if (status != BFN_OK)
+        return status;
+    bfn__sha256(bytes.data, bytes.size, tr->data.sha256);
+    if (stored != NULL && strcmp(stored->sha256, tr->data.sha256) != 0)
+        status = bfn__fail(tr->ctx, BFN_ERR_ARGUMENT,
+                           "%s: sha256 %.12s..., the run was started with data of sha256 %.12s...",
+                           tr->options->data_path, tr->data.sha256, stored->sha256);
+    if (status == BFN_OK)
+        status = create_text(tr, &bytes, stored != NULL ? stored->alphabet : NULL);
+    bfn__file_unmap(tr->ctx, &bytes);
+    return status == BFN_OK ? copy_alphabet(tr) : status;
+}
+
+/* Moments of the training split; a stream has the same ones at every position, so one row is kept. */
+static bfn_status measure_moments(bfn__trainer *tr)
+{
+    size_t rows = tr->config.data.lines ? tr->D : 1, count;
+    if (!bfn__size_mul(tr->D, tr->K, &count))
+        return bfn__fail(tr->ctx, BFN_ERR_MEMORY, "moments: too many numbers");
+    float *all = bfn__calloc(tr->ctx, count, sizeof(float));
+    tr->data.mean = bfn__calloc(tr->ctx, rows * tr->K, sizeof(float));
+    tr->data.mean_rows = rows;
+    bfn_status status = all != NULL && tr->data.mean != NULL ? BFN_OK : BFN_ERR_MEMORY;
+    if (status == BFN_OK) {
+        tr->data.variance = bfn__textset_moments(tr->text, all);
+        memcpy(tr->data.mean, all, rows * tr->K * sizeof(float));
+    }
+    bfn__free(tr->ctx, all);
+    return status;
+}
+
+/* ---- memory ---- */
+
+static bfn_status allocate(bfn__trainer *tr)
+{
+    bfn_context *ctx = tr->ctx;
+    size_t arena = bfn__net_arena(tr->net), B = tr->config.train.batch, n = tr->config.train.sample_n;
+    float **arenas[] = {&tr->params, &tr->ema, &tr->m, &tr->v, &tr->grads};
+    for (size_t i = 0; i < sizeof arenas / sizeof arenas[0]; i++)
+        if ((*arenas[i] = bfn__calloc(ctx, arena, sizeof(float))) == NULL)
+            return BFN_ERR_MEMORY;
+    tr->shown = bfn__net_shown_size(tr->net);
+    tr->out = bfn__net_output_size(tr->net);
+    tr->tokens = bfn__calloc(ctx, B * tr->D, sizeof *tr->tokens);
+    tr->t = bfn__calloc(ctx, B, sizeof *tr->t);
+    tr->state = bfn__calloc(ctx, B * tr->D, tr->K * sizeof(float));
+    tr->seen = bfn__calloc(ctx, B, tr->shown * sizeof(float));
+    tr->output = bfn__calloc(ctx, B, tr->out * sizeof(float));
+    tr->d_out = bfn__calloc(ctx, B, tr->out * sizeof(float));
+    tr->loss = bfn__calloc(ctx, B * tr->D, sizeof *tr->loss);
+    tr->sums = bfn__calloc(ctx, B, sizeof *tr->sums);
+    tr->samples = bfn__calloc(ctx, n * tr->D, sizeof *tr->samples);
+    tr->sample_text = bfn__calloc(ctx, n, 4 * tr->D + 2);
+    bool all = tr->tokens && tr->t && tr->state && tr->seen && tr->output && tr->d_out && tr->loss && tr->sums &&
+               tr->samples && tr->sample_text;
+    return all ? BFN_OK : BFN_ERR_MEMORY;
+}
+
+static bfn_status compile(bfn__trainer *tr)
+{
+    bfn__exec_options options = {.batch = tr->config.train.batch, .precision = BFN__F32, .training = true};
+    return bfn__exec_create(tr->ctx, &tr->exec, tr->net, &options);
+}
+
+static bfn_status prepare_sampler(bfn__trainer *tr)
+{
+    const bfn__config *c = &tr->config;
+    if (c->train.sample_every == 0)
+        return BFN_OK;
+    bfn_solver_options solver = BFN_SOLVER_OPTIONS_INIT;
+    bfn_sampler_options options = BFN_SAMPLER_OPTIONS_INIT;
+    solver.method = BFN_METHOD_SDE2M;
+    solver.n_evaluations = c->train.sample_nfe;
+    options.seed = c->train.seed;
+    options.batch = c->train.sample_n < c->train.batch ? c->train.sample_n : c->train.batch;
+    bfn_plan *plan;
+    bfn_status status = bfn_plan_create(tr->ctx, &plan, &tr->flow, &solver);
+    if (status != BFN_OK)
+        return status;
+    status = bfn_sampler_create(tr->ctx, &tr->sampler, &tr->flow, plan, tr->D, &options);
+    bfn_plan_destroy(plan);
+    return status;
+}
+
+static void release(bfn__trainer *tr)
+{
+    bfn_context *ctx = tr->ctx;
+    bfn__run_close(tr);
+    bfn_sampler_destroy(tr->sampler);
+    bfn__exec_destroy(tr->exec);
+    bfn__textset_destroy(tr->text);
+    bfn__data_info_free(ctx, &tr->data);
+    bfn__net_destroy(tr->net);
+    void *blocks[] = {tr->config_text, tr->params, tr->ema,     tr->m,          tr->v,      tr->grads,
+                      tr->tokens,      tr->t,      tr->state,   tr->seen,       tr->output, tr->d_out,
+                      tr->loss,        tr->sums,   tr->samples, tr->sample_text};
+    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
+        bfn__free(ctx, blocks[i]);
+}
+
+/* ---- start and resume ---- */
+
+/* Configuration, data, network and memory, given what a checkpoint says (stored NULL: a new run). */
+static bfn_status prepare(bfn__trainer *tr, const bfn__config *stored, const bfn__data_info *stored_data)
+{
+    bfn_status status = read_config(tr, stored);
+    if (status == BFN_OK)
+        status = read_text(tr, stored_data);
+    if (status == BFN_OK)
+        status = bfn__config_resolve(tr->ctx, &tr->config, bfn__alphabet_size(tr->data.alphabet), &tr->net);
+    if (status == BFN_OK && stored != NULL)
+        status = bfn__config_compare(tr->ctx, stored, &tr->config);
+    if (status != BFN_OK)
+        return status;
+    tr->flow = bfn__config_flow(&tr->config);
+    tr->D = bfn__net_positions(tr->net);
+    tr->K = bfn_flow_state_width(&tr->flow);
+    tr->total = tr->config.train.batch * tr->config.train.accumulate;
+    status = bfn__config_write(tr->ctx, &tr->config, &tr->config_text);
+    if (status == BFN_OK)
+        status = allocate(tr);
+    if (status == BFN_OK)
+        status = compile(tr);
+    if (status == BFN_OK)
+        status = prepare_sampler(tr);
+    return status == BFN_OK ? measure_moments(tr) : status;
+}
+
+static bfn_status refuse_old_run(bfn__trainer *tr)
+{
+    char path[PATH_MAX];
+    if (tr->options->out_dir == NULL) /* a dry run */
+        return BFN_OK;
+    bfn__run_path(tr, "last.safetensors", path);
+    FILE *old = fopen(path, "rbe");
+    if (old == NULL)
+        return BFN_OK;
+    fclose(old);
+    return bfn__fail(tr->ctx, BFN_ERR_ARGUMENT,
+                     "%s: holds a training already: --resume goes on with it, --out takes another folder",
+                     tr->options->out_dir);
+}
+
+static bfn_status start(bfn__trainer *tr)
+{
+    bfn_status status = prepare(tr, NULL, NULL);
+    if (status == BFN_OK)
+        status = refuse_old_run(tr);
+    if (status != BFN_OK)
+        return status;
+    bfn__net_init(tr->net, tr->config.train.seed, tr->params);
+    memcpy(tr->ema, tr->params, bfn__net_arena(tr->net) * sizeof(float));
+    memcpy(tr->info.weights, "raw", 4);
+    return BFN_OK;
+}
+
+static bfn_status resume_from(bfn__trainer *tr, const bfn__safetensors *st, const char *path)
+{
+    bfn__config stored;
+    bfn__data_info data;
+    bfn__net *net;
+    bfn__config_init(&stored);
+    bfn_status status = bfn__checkpoint_config(tr->ctx, st, path, &stored, &net);
+    if (status != BFN_OK)
+        return status;
+    bfn_flow flow = bfn__config_flow(&stored);
+    status = bfn__data_info_read(tr->ctx, st, bfn__net_positions(net), bfn_flow_state_width(&flow), &data);
+    bfn__net_destroy(net);
+    if (status != BFN_OK)
+        return bfn__fail_prefix(tr->ctx, status, path);
+    status = prepare(tr, &stored, &data);
+    bfn__data_info_free(tr->ctx, &data);
+    return status == BFN_OK ? bfn__checkpoint_load(tr, st, path) : status;
+}
+
+static bfn_status resume(bfn__trainer *tr)
+{
+    char path[PATH_MAX];
+    bfn__safetensors *st;
+    bfn_status status = bfn__checkpoint_newest(tr->ctx, tr->options->out_dir, &st, path);
+    if (status != BFN_OK)
+        return status;
+    status = resume_from(tr, st, path);
+    bfn__safetensors_close(st);
+    if (status == BFN_OK && tr->info.step >= tr->config.train.steps)
+        status = bfn__fail(tr->ctx, BFN_ERR_ARGUMENT, "%s: already at step %llu of %zu: raise train.steps to go on",
+                           path, (unsigned long long)tr->info.step, tr->config.train.steps);
+    return status;
+}
+
+static void describe(bfn__trainer *tr)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < bfn__net_n_params(tr->net); i++)
+        if (bfn__net_param(tr->net, i)->trained)
+            n += bfn__net_param(tr->net, i)->count;
+    size_t arena = bfn__net_arena(tr->net) * sizeof(float);
+    bfn__log(tr->ctx, "network    %s, %.3g M parameters, %.3g GFLOP a sequence forward", bfn__net_class(tr->net),
+             1e-6 * (double)n, 1e-9 * bfn__net_flops(tr->net));
+    bfn__log(tr->ctx, "data       %zu %s to train on, %zu to validate; %zu symbols, sequences of %zu",
+             bfn__textset_n_symbols(tr->text, BFN__SPLIT_TRAIN), tr->config.data.lines ? "lines" : "characters",
+             bfn__textset_n_symbols(tr->text, BFN__SPLIT_VALID), bfn__alphabet_size(tr->data.alphabet), tr->D);
+    bfn__log(tr->ctx, "training   %zu steps of %zu sequences, %.0f MB of memory", tr->config.train.steps, tr->total,
+             1e-6 * (double)(5 * arena + bfn__exec_bytes(tr->exec)));
+}
+
+/* ---- the loop ---- */
+
+static bool due(size_t every, uint64_t step, bool last)
+{
+    return every != 0 && (step % every == 0 || last);
+}
+
+static bfn_status save_last(bfn__trainer *tr)
+{
+    char path[PATH_MAX];
+    bfn__run_path(tr, "last.safetensors", path);
+    bfn_status status = bfn__checkpoint_save(tr, path);
+    tr->checkpoint_failed = status != BFN_OK;
+    return status;
+}
+
+/* A failing save in the middle is a warning. */
+static bool save_on_the_way(bfn__trainer *tr, uint64_t *previous)
+{
+    if (tr->info.bad_in_row > 0) /* the last good state stays */
+        return false;
+    bfn__checkpoint_rotate(tr, tr->options->out_dir, *previous);
+    if (save_last(tr) == BFN_OK) {
+        *previous = tr->info.step;
+        return true;
+    }
+    bfn__log(tr->ctx, "warning: step %llu: no checkpoint: %s; the training goes on", (unsigned long long)tr->info.step,
+             bfn_errmsg(tr->ctx));
+    return false;
+}
+
+static bfn_status validate(bfn__trainer *tr)
+{
+    bfn_status status = bfn__trainer_validate(tr);
+    double bound = tr->info.valid_bound;
+    if (status != BFN_OK || !isfinite(bound) || bound >= tr->info.best_bound)
+        return status;
+    tr->info.best_bound = bound;
+    char path[PATH_MAX];
+    bfn__run_path(tr, "best.safetensors", path);
+    if (bfn__checkpoint_save(tr, path) != BFN_OK)
+        bfn__log(tr->ctx, "warning: %s; the training goes on", bfn_errmsg(tr->ctx));
+    return BFN_OK;
+}
+
+static void time_step(bfn__trainer *tr)
+{
+    double now = bfn__seconds(), seconds = now - tr->last_time;
+    double rate = (double)tr->total * (double)tr->D / (seconds > 1e-9 ? seconds : 1e-9);
+    tr->rate = tr->rate > 0.0 ? 0.95 * tr->rate + 0.05 * rate : rate;
+    tr->last_time = now;
+}
+
+static int report(bfn__trainer *tr, const char *sample, bool saved)
+{
+    if (tr->options->progress == NULL)
+        return 0;
+    uint64_t steps = tr->config.train.steps, left = steps - tr->info.step;
+    bfn_train_progress p = {
+        .step = tr->info.step,
+        .n_steps = steps,
+        .loss = tr->loss_count > 0 ? tr->loss_sum / (double)tr->loss_count : (double)NAN,
+        .grad_norm = tr->last_norm,
+        .lr = tr->last_lr,
+        .tokens_per_second = tr->rate,
+        .seconds = bfn__seconds() - tr->started,
+        .seconds_left = (double)left * (double)tr->total * (double)tr->D / tr->rate,
+        .valid_loss = tr->valid_loss,
+        .valid_bound = tr->info.valid_bound,
+        .bad_steps = tr->info.bad_steps,
+        .sample = sample,
+        .checkpoint_saved = saved,
+    };
+    return tr->options->progress(tr->options->user, &p);
+}
+
+/* What follows the update of a step; *stop when the caller wants to end. */
+static bfn_status after_step(bfn__trainer *tr, uint64_t *previous, bool *stop)
+{
+    const bfn__config *c = &tr->config;
+    uint64_t step = tr->info.step;
+    bool last = step == c->train.steps, saved = false;
+    const char *sample = NULL;
+    time_step(tr);
+    if (due(c->train.valid_every, step, last)) {
+        bfn_status status = validate(tr);
+        if (status != BFN_OK)
+            return status;
+    }
+    if (due(c->train.sample_every, step, last)) {
+        bfn_status status = bfn__trainer_sample(tr);
+        if (status != BFN_OK)
+            return status;
+        bfn__run_log_samples(tr);
+        sample = tr->sample_text;
+    }
+    if (!last && due(c->train.checkpoint_every, step, false))
+        saved = save_on_the_way(tr, previous);
+    *stop = report(tr, sample, saved) != 0;
+    if (due(c->train.log_every, step, last)) {
+        bfn__run_log_step(tr);
+        tr->loss_sum = 0.0;
+        tr->loss_count = 0;
+    }
+    tr->last_time = bfn__seconds(); /* validation and saving do not count as training speed */
+    return BFN_OK;
+}
+
+static bfn_status loop(bfn__trainer *tr)
+{
+    uint64_t previous = tr->info.step;
+    bool stop = false;
+    tr->started = tr->last_time = bfn__seconds();
+    tr->valid_loss = (double)NAN;
+    while (tr->info.step < tr->config.train.steps && !stop) {
+        bfn_status status = bfn__trainer_step(tr);
+        if (status == BFN_OK)
+            status = after_step(tr, &previous, &stop);
+        if (status != BFN_OK)
+            return status;
+    }
+    bool done = tr->info.step >= tr->config.train.steps;
+    if (tr->info.bad_in_row == 0) {
+        bfn__checkpoint_rotate(tr, tr->options->out_dir, previous);
+        bfn_status status = save_last(tr);
+        if (status != BFN_OK)
+            return status;
+    }
+    return done ? BFN_OK : BFN_CANCELLED;
+}
+
+static bfn_status run(bfn__trainer *tr)
+{
+    bfn_status status = bfn__exec_set_params(tr->exec, tr->params);
+    if (status == BFN_OK)
+        status = bfn__run_open_log(tr, tr->options->resume != 0);
+    return status == BFN_OK ? loop(tr) : status;
+}
+
+static bfn_status check_options(bfn_context *ctx, const bfn_train_options *options)
+{
+    if (options->struct_size != sizeof *options)
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "training options: struct_size %zu, needs %zu", options->struct_size,
+                         sizeof *options);
+    if (options->data_path == NULL)
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "training options: data_path is missing");
+    if (options->out_dir == NULL && !options->dry_run)
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "training options: out_dir is missing");
+    if (options->resume && options->out_dir == NULL)
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "training options: out_dir is missing");
+    if (options->config_path == NULL && !options->resume)
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT,
+                         "training options: config_path is missing (only a resumed run has its own)");
+    return BFN_OK;
+}
+
+bfn_status bfn_train(bfn_context *ctx, const bfn_train_options *options)
+{
+    bfn_status status = check_options(ctx, options);
+    if (status != BFN_OK)
+        return status;
+    bfn__trainer tr = {.ctx = ctx, .options = options, .lock = -1};
+    tr.info.valid_bound = tr.info.best_bound = (double)NAN;
+    bfn__use_openmp(ctx);
+    bfn__config_init(&tr.config);
+    if (options->resume && !options->dry_run)
+        status = bfn__run_lock(&tr);
+    if (status == BFN_OK)
+        status = options->resume ? resume(&tr) : start(&tr);
+    if (status == BFN_OK)
+        describe(&tr);
+    if (status == BFN_OK && !options->dry_run && tr.lock < 0)
+        status = bfn__run_lock(&tr);
+    if (status == BFN_OK && !options->dry_run)
+        status = run(&tr);
+    release(&tr);
+    return status;
+}

@@ -1,0 +1,100 @@
+/* trainer.h: the state of a training run, shared by the files of src/train.
+ *
+ * A run is a pure function of (configuration, data file, threads, CPU): step s uses training sequences s B .. s B + B - 1 (B = batch x
+ * accumulate), whose place in the data, noise and time depend on (seed, sequence number) alone. So a checkpoint is weights, averages,
+ * the optimiser's moments and the step; there is no random state to save.
+ */
+#ifndef BFN_TRAINER_H
+#define BFN_TRAINER_H
+
+#include "bfn/train.h"
+#include "model/model_internal.h"
+
+#include <stdio.h>
+
+typedef struct bfn__trainer {
+    bfn_context *ctx;
+    const bfn_train_options *options;
+    bfn__config config;
+    char *config_text;
+    bfn_flow flow;
+    bfn__net *net;
+    bfn__exec *exec;
+    bfn__textset *text;
+    bfn__data_info data; /* its alphabet is a copy of the text's */
+    size_t D, K;         /* positions; floats of state a position */
+    size_t shown, out;   /* floats a sample */
+    size_t total;        /* sequences an optimiser step: batch x accumulate */
+
+    float *params, *ema, *m, *v, *grads; /* arenas */
+
+    /* one batch */
+    int32_t *tokens;       /* [B,D] */
+    double *t;             /* [B] */
+    float *state;          /* [B,D,K] */
+    float *seen;           /* [B,shown] */
+    float *output, *d_out; /* [B,out] */
+    double *loss;          /* [B,D] */
+    double *sums;          /* [B] */
+
+    bfn_sampler *sampler; /* NULL: no sample texts */
+    int32_t *samples;     /* [sample_n,D] */
+    char *sample_text;    /* 4 D + 1 bytes for each */
+
+    bfn__train_info info;
+
+    /* what is reported */
+    double loss_sum, last_norm, last_lr, valid_loss;
+    uint64_t loss_count;
+    double started, rate, last_time;
+    bool checkpoint_failed; /* the newest try */
+    int lock;               /* descriptor, -1 */
+    FILE *log;
+    bool log_failed;
+} bfn__trainer;
+
+/* ---- step.c ---- */
+typedef struct bfn__batch_plan {
+    bfn__split split; /* training sequences, or windows of another split */
+    uint64_t
+        first; /* number of the first sequence (training), or of the first window of the validation (0..n_windows-1) */
+    size_t n;  /* sequences in this batch */
+    size_t n_windows;     /* validation: how many in all */
+    double offset;        /* training: the uniform number that shifts all times */
+    size_t index_in_step; /* training: of the first sequence */
+    bfn_loss_kind kind;
+} bfn__batch_plan;
+
+/* Draw data, times, noise; forward; loss and (gradient) d_out scaled to the mean over a whole step. *loss: sum of nats per position. */
+bfn_status bfn__trainer_forward(bfn__trainer *tr, const bfn__batch_plan *plan, bool gradient, double *loss);
+/* One optimiser step; counts it. A step whose loss or gradient is not finite changes nothing but the counters. BFN_ERR_DIVERGED after
+ * train.max_bad_steps of them in a row. */
+bfn_status bfn__trainer_step(bfn__trainer *tr);
+double bfn__trainer_lr(const bfn__config *config, uint64_t step);
+double bfn__trainer_ema(const bfn__config *config, uint64_t step);
+
+/* ---- validate.c ---- */
+/* Bound on fixed windows of the validation split with the averaged weights; NaN stays where the split is empty. */
+bfn_status bfn__trainer_validate(bfn__trainer *tr);
+/* Sample texts with the averaged weights, one a line, into sample_text. */
+bfn_status bfn__trainer_sample(bfn__trainer *tr);
+
+/* ---- checkpoint.c ---- */
+bfn_status bfn__checkpoint_save(bfn__trainer *tr, const char *path);
+/* Weights, averages, moments and counters from an open checkpoint (its configuration has been checked already). */
+bfn_status bfn__checkpoint_load(bfn__trainer *tr, const bfn__safetensors *st, const char *label);
+/* The newest checkpoint in the run folder that opens: last.safetensors, then step-*.safetensors. path: PATH_MAX bytes. */
+bfn_status bfn__checkpoint_newest(bfn_context *ctx, const char *folder, bfn__safetensors **st, char *path);
+/* Before last.safetensors is replaced: keep it under the name of its step, and remove what is beyond `keep`. */
+void bfn__checkpoint_rotate(bfn__trainer *tr, const char *folder, uint64_t previous_step);
+
+/* ---- runfolder.c ---- */
+bfn_status bfn__run_lock(bfn__trainer *tr);
+bfn_status bfn__run_open_log(bfn__trainer *tr, bool resume);
+void bfn__run_log_step(bfn__trainer *tr);
+void bfn__run_log_samples(bfn__trainer *tr);
+void bfn__run_close(bfn__trainer *tr);
+void bfn__run_path(const bfn__trainer *tr, const char *name, char *path); /* PATH_MAX bytes */
+double bfn__seconds(void);                                                /* monotonic clock */
+
+#endif
