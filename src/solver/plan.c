@@ -123,10 +123,10 @@ static bfn_status check_list(bfn_context *ctx, const bfn_solver_options *o)
                          o->times == NULL ? (size_t)0 : o->n_times, BFN__MAX_STEPS + 1);
     for (size_t i = 0; i < o->n_times; i++)
         if (!(o->times[i] >= 0.0 && o->times[i] <= 1.0) || (i > 0 && !(o->times[i] > o->times[i - 1])))
-            return bfn__fail(ctx, BFN_ERR_ARGUMENT, "times: number %zu is %.17g: they increase within 0 to 1", i,
+            return bfn__fail(ctx, BFN_ERR_ARGUMENT, "times: number %zu is %.15g: they increase within 0 to 1", i,
                              o->times[i]);
     if (o->times[o->n_times - 1] < 1.0)
-        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "times: the last is %.17g: it must be 1", o->times[o->n_times - 1]);
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "times: the last is %.15g: it must be 1", o->times[o->n_times - 1]);
     return BFN_OK;
 }
 
