@@ -1,0 +1,94 @@
+/* cli.h: what the commands of the program share: option tables, parsing, messages, exit codes.
+ *
+ * A command is a row of the table in main.c. Its options are a table too: the parser and `bfn help` walk the same one. Only public
+ * headers of the library are used here.
+ */
+#ifndef BFN_CLI_H
+#define BFN_CLI_H
+
+#include "bfn/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { CLI_EXIT_USAGE = 2, CLI_EXIT_WRITE = 5, CLI_EXIT_SIGINT = 130, CLI_EXIT_SIGTERM = 143 };
+
+typedef enum cli_type {
+    CLI_FLAG,   /* int: 1 when given */
+    CLI_TEXT,   /* const char * */
+    CLI_TEXTS,  /* cli_texts: may be given again and again */
+    CLI_SIZE,   /* size_t, low..high */
+    CLI_SEED,   /* uint64_t */
+    CLI_REAL,   /* double, low..high */
+    CLI_CHOICE, /* int: index into choices "a|b|c" */
+} cli_type;
+
+enum { CLI_MAX_TEXTS = 64, CLI_MAX_OPTIONS = 40 };
+typedef struct cli_texts {
+    const char *items[CLI_MAX_TEXTS];
+    size_t n;
+} cli_texts;
+
+typedef struct cli_option {
+    const char *name;     /* "nfe" */
+    char letter;          /* 'o', or 0 */
+    const char *argument; /* "N" in help; NULL for a flag */
+    cli_type type;
+    size_t offset; /* of its value in the command's struct */
+    double low, high;
+    const char *choices;
+    const char *text; /* one line of help */
+} cli_option;
+
+typedef struct cli_command {
+    const char *name, *summary;
+    const char *usage; /* after "bfn name": "--model FILE [options]" */
+    const char *intro; /* paragraphs of help, wrapped by hand at 78 columns */
+    const cli_option *options;
+    size_t n_options;
+    const char *examples; /* lines of help */
+    int (*run)(const struct cli_command *command, int argc, char **argv);
+} cli_command;
+
+/* Parse into `values` (a struct with defaults already in place). Operands are moved to argv[0..*n_operands-1] with argv[0] the first.
+ * given (may be NULL): [n_options], set where an option was given. false: the message is out, exit with CLI_EXIT_USAGE. */
+bool cli_parse(const cli_command *command, int argc, char **argv, void *values, bool *given, size_t max_operands,
+               size_t *n_operands);
+
+/* "bfn sample: " + message + newline on stderr. Returns CLI_EXIT_USAGE. */
+int cli_usage(const cli_command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The library's message on stderr; returns the exit code of the status. */
+int cli_fail(const cli_command *command, const bfn_context *ctx, bfn_status status);
+/* A failed context creation. */
+int cli_no_context(const cli_command *command, bfn_status status);
+/* Flush standard output: 0, or the message and CLI_EXIT_WRITE. The last thing that a printing command does. */
+int cli_flush(const cli_command *command);
+
+/* Whole text as a number: [+-]digits[.digits][e[+-]digits], finite, '.' whatever the locale. */
+bool cli_number(const char *text, double *value);
+
+/* Text from a file on a terminal or in a line: control characters and invalid UTF-8 become '?'. Returns out. */
+const char *cli_safe(const char *text, char *out, size_t capacity);
+
+/* Help of one command on stdout. */
+void cli_help(const cli_command *command);
+
+/* The table in main.c. */
+extern const cli_command *const cli_commands[];
+size_t cli_n_commands(void);
+const cli_command *cli_find_command(const char *name);
+/* The nearest of n names to a wrong one; NULL: none is near. */
+const char *cli_nearest(const char *wrong, const char *const *names, size_t n);
+
+/* ---- terminal.c ---- */
+bool cli_is_terminal(int descriptor); /* a terminal that understands escape sequences (TERM is set and not "dumb") */
+bool cli_colour(int descriptor);      /* ... and NO_COLOR is not set */
+size_t cli_columns(int descriptor);   /* width, 80 when unknown */
+size_t cli_rows(int descriptor);      /* height, 24 when unknown */
+void cli_duration(double seconds, char text[32]); /* "3 min 20 s" */
+
+/* The commands, one a file. */
+extern const cli_command cli_command_train, cli_command_sample, cli_command_eval, cli_command_info, cli_command_plan,
+    cli_command_export, cli_command_selftest, cli_command_bench;
+
+#endif
