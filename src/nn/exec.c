@@ -382,7 +382,8 @@ static bfn_status run_status(bfn__exec *e)
     if (!e->failed)
         return BFN_OK;
     e->failed = false;
-    return bfn__fail(e->ctx, BFN_ERR_MEMORY, "oneDNN had no memory for a product: take a smaller batch or fewer threads");
+    return bfn__fail(e->ctx, BFN_ERR_MEMORY,
+                     "oneDNN had no memory for a product: take a smaller batch or fewer threads");
 }
 
 bfn_status bfn__exec_forward(bfn__exec *e, size_t n, const float *shown, const double *t, float *out)

@@ -15,10 +15,16 @@
 #include <stdio.h>
 
 static const bfn__option_rule RULES[] = {
-    {"vocab_size", 27, 2, 65536, true},   {"n_layer", 24, 1, 1024, true},   {"n_head", 12, 1, 1024, true},
-    {"n_embd", 768, 1, 65536, true},      {"seq_len", 256, 1, 65536, true}, {"skip", 1, 0, 1, true},
-    {"bias", 1, 0, 1, true},              {"learn_pos_embedding", 0, 0, 1, true},
-    {"is_causal", 0, 0, 1, true},         {"dropout", 0, 0, 0.9, false},
+    {"vocab_size", 27, 2, 65536, true},
+    {"n_layer", 24, 1, 1024, true},
+    {"n_head", 12, 1, 1024, true},
+    {"n_embd", 768, 1, 65536, true},
+    {"seq_len", 256, 1, 65536, true},
+    {"skip", 1, 0, 1, true},
+    {"bias", 1, 0, 1, true},
+    {"learn_pos_embedding", 0, 0, 1, true},
+    {"is_causal", 0, 0, 1, true},
+    {"dropout", 0, 0, 0.9, false},
 };
 enum { N_RULES = sizeof RULES / sizeof *RULES };
 
@@ -77,14 +83,22 @@ static int block(const gpt *g, int x, size_t layer)
 
 bfn_status bfn__gpt_build(bfn__net *net, const bfn__option *options, size_t n_options)
 {
-    bfn_status status = bfn__options_resolve(net, RULES, N_RULES, options, n_options);
+    bfn_status status = bfn__graph_options(net, RULES, N_RULES, options, n_options);
     if (status != BFN_OK)
         return status;
-#define SIZE(key) (size_t) bfn__option_value(net, key)
-#define FLAG(key) (bfn__option_value(net, key) != 0.0)
-    gpt g = {.net = net, .V = SIZE("vocab_size"), .L = SIZE("n_layer"), .H = SIZE("n_head"), .E = SIZE("n_embd"),
-             .T = SIZE("seq_len"), .skip = FLAG("skip"), .bias = FLAG("bias"), .learned = FLAG("learn_pos_embedding"),
-             .causal = FLAG("is_causal"), .dropout = bfn__option_value(net, "dropout")};
+#define SIZE(key) (size_t) bfn__graph_option(net, key)
+#define FLAG(key) (bfn__graph_option(net, key) != 0.0)
+    gpt g = {.net = net,
+             .V = SIZE("vocab_size"),
+             .L = SIZE("n_layer"),
+             .H = SIZE("n_head"),
+             .E = SIZE("n_embd"),
+             .T = SIZE("seq_len"),
+             .skip = FLAG("skip"),
+             .bias = FLAG("bias"),
+             .learned = FLAG("learn_pos_embedding"),
+             .causal = FLAG("is_causal"),
+             .dropout = bfn__graph_option(net, "dropout")};
 #undef SIZE
 #undef FLAG
     if (g.E % g.H != 0)

@@ -71,8 +71,8 @@ static int register_param(bfn__net *net, const char *name, size_t rows, size_t c
     size_t padded;
     if (!bfn__size_mul(rows, cols > 0 ? cols : 1, &p.count) || !bfn__size_add(p.count, ALIGN - 1, &padded) ||
         !bfn__size_add(net->arena, padded, &padded)) {
-        net->status = bfn__fail(net->ctx, BFN_ERR_ARGUMENT, "parameter %s: %zu x %zu numbers do not fit in memory", name,
-                                rows, cols);
+        net->status = bfn__fail(net->ctx, BFN_ERR_ARGUMENT, "parameter %s: %zu x %zu numbers do not fit in memory",
+                                name, rows, cols);
         return 0;
     }
     p.offset = net->arena;
@@ -81,7 +81,8 @@ static int register_param(bfn__net *net, const char *name, size_t rows, size_t c
     return (int)net->n_params++;
 }
 
-int bfn__graph_param(bfn__net *net, const char *name, size_t rows, size_t cols, bfn__init init, double scale, bool decay)
+int bfn__graph_param(bfn__net *net, const char *name, size_t rows, size_t cols, bfn__init init, double scale,
+                     bool decay)
 {
     bfn__param p = {.decay = decay, .trained = true, .init = init, .init_scale = scale};
     return register_param(net, name, rows, cols, p);
@@ -159,8 +160,7 @@ int bfn__graph_linear(bfn__net *net, int x, const char *name, size_t out, double
 {
     char buffer[BFN__MAX_NAME];
     bfn__node node = node_like(net, BFN__OP_LINEAR, x);
-    node.weight =
-        bfn__graph_param(net, join(net, buffer, name, "weight"), out, node.cols, BFN__INIT_NORMAL, std, true);
+    node.weight = bfn__graph_param(net, join(net, buffer, name, "weight"), out, node.cols, BFN__INIT_NORMAL, std, true);
     if (with_bias)
         node.bias = bfn__graph_param(net, join(net, buffer, name, "bias"), out, 0, BFN__INIT_ZERO, 0.0, false);
     node.cols = out;
@@ -234,8 +234,8 @@ int bfn__graph_attention(bfn__net *net, int qkv, size_t heads, bool causal, doub
     if (net->status != BFN_OK)
         return 0;
     if (heads < 1 || node.cols % (3 * heads) != 0) {
-        net->status = bfn__fail(net->ctx, BFN_ERR_INTERNAL, "attention: %zu columns do not split into q, k, v of %zu heads",
-                                node.cols, heads);
+        net->status = bfn__fail(net->ctx, BFN_ERR_INTERNAL,
+                                "attention: %zu columns do not split into q, k, v of %zu heads", node.cols, heads);
         return 0;
     }
     node.cols /= 3;
@@ -305,8 +305,8 @@ static bfn_status set_option(bfn__net *net, const bfn__option_rule *rules, size_
                      net->class_name, list);
 }
 
-bfn_status bfn__options_resolve(bfn__net *net, const bfn__option_rule *rules, size_t n_rules, const bfn__option *options,
-                                size_t n_options)
+bfn_status bfn__graph_options(bfn__net *net, const bfn__option_rule *rules, size_t n_rules, const bfn__option *options,
+                              size_t n_options)
 {
     if (n_rules > BFN__MAX_OPTIONS)
         return bfn__fail(net->ctx, BFN_ERR_INTERNAL, "network \"%s\" has %zu options", net->class_name, n_rules);
@@ -321,7 +321,7 @@ bfn_status bfn__options_resolve(bfn__net *net, const bfn__option_rule *rules, si
     return BFN_OK;
 }
 
-double bfn__option_value(const bfn__net *net, const char *key)
+double bfn__graph_option(const bfn__net *net, const char *key)
 {
     for (size_t i = 0; i < net->n_options; i++)
         if (strcmp(net->options[i].key, key) == 0)

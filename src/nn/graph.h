@@ -29,15 +29,15 @@ typedef enum bfn__act { BFN__ACT_NONE = 0, BFN__ACT_GELU = 1 } bfn__act;
 
 typedef struct bfn__node {
     bfn__op_kind kind;
-    int in[2]; /* ids; -1: none */
+    int in[2];        /* ids; -1: none */
     int weight, bias; /* parameter numbers; -1: none */
     size_t rows, cols;
     double a, b; /* AFFINE, TIME: factor, shift; LAYERNORM: a = eps; DROPOUT, ATTENTION: a = probability */
     size_t heads;
     bool causal;
-    bfn__act act;     /* LINEAR after fusion */
-    bool needs_grad;  /* a parameter or the input is upstream */
-    bool input_only;  /* no parameter is upstream: its gradient is wanted only for d_shown */
+    bfn__act act;    /* LINEAR after fusion */
+    bool needs_grad; /* a parameter or the input is upstream */
+    bool input_only; /* no parameter is upstream: its gradient is wanted only for d_shown */
 } bfn__node;
 
 enum { BFN__MAX_OPTIONS = 16 };
@@ -61,7 +61,8 @@ struct bfn__net {
 bfn_status bfn__graph_create(bfn_context *ctx, bfn__net **out, const char *class_name);
 
 /* Register a parameter of the given shape (rank 1 or 2: cols == 0 means rank 1); returns its number. */
-int bfn__graph_param(bfn__net *net, const char *name, size_t rows, size_t cols, bfn__init init, double scale, bool decay);
+int bfn__graph_param(bfn__net *net, const char *name, size_t rows, size_t cols, bfn__init init, double scale,
+                     bool decay);
 int bfn__graph_fixed(bfn__net *net, const char *name, size_t rows, size_t cols);
 
 int bfn__graph_input(bfn__net *net, size_t rows, size_t cols);
@@ -87,8 +88,8 @@ typedef struct bfn__option_rule {
     double fallback, low, high;
     bool integer;
 } bfn__option_rule;
-bfn_status bfn__options_resolve(bfn__net *net, const bfn__option_rule *rules, size_t n_rules, const bfn__option *options,
-                                size_t n_options);
-double bfn__option_value(const bfn__net *net, const char *key);
+bfn_status bfn__graph_options(bfn__net *net, const bfn__option_rule *rules, size_t n_rules, const bfn__option *options,
+                              size_t n_options);
+double bfn__graph_option(const bfn__net *net, const char *key);
 
 #endif

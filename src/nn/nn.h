@@ -46,15 +46,15 @@ bfn_status bfn__net_create(bfn_context *ctx, bfn__net **out, const char *class_n
 void bfn__net_destroy(bfn__net *net);
 
 const char *bfn__net_class(const bfn__net *net);
-size_t bfn__net_n_options(const bfn__net *net);                     /* the resolved configuration, defaults included */
+size_t bfn__net_n_options(const bfn__net *net); /* the resolved configuration, defaults included */
 const bfn__option *bfn__net_options(const bfn__net *net);
-size_t bfn__net_positions(const bfn__net *net);                     /* D: T, or H*W*C */
-size_t bfn__net_shown_size(const bfn__net *net);                    /* floats a sample of the input */
-size_t bfn__net_output_size(const bfn__net *net);                   /* floats a sample of the output */
-size_t bfn__net_n_params(const bfn__net *net);                      /* number of tensors */
+size_t bfn__net_positions(const bfn__net *net);   /* D: T, or H*W*C */
+size_t bfn__net_shown_size(const bfn__net *net);  /* floats a sample of the input */
+size_t bfn__net_output_size(const bfn__net *net); /* floats a sample of the output */
+size_t bfn__net_n_params(const bfn__net *net);    /* number of tensors */
 const bfn__param *bfn__net_param(const bfn__net *net, size_t i);
-size_t bfn__net_arena(const bfn__net *net);                         /* floats of a params arena */
-double bfn__net_flops(const bfn__net *net);                         /* forward, a sample: 2 x multiply-adds of products and attention */
+size_t bfn__net_arena(const bfn__net *net); /* floats of a params arena */
+double bfn__net_flops(const bfn__net *net); /* forward, a sample: 2 x multiply-adds of products and attention */
 
 /* Fill an arena with the initial values (counter-based: depends on seed and parameter index alone), fixed buffers included. */
 void bfn__net_init(const bfn__net *net, uint64_t seed, float *params);

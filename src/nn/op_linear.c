@@ -74,8 +74,13 @@ static void pack_rows(void *arg, size_t i, int thread)
 
 void bfn__linear_set_params(bfn__exec *e, bfn__step *s)
 {
-    pack_run p = {bfn__exec_param(e, s->node.weight), s->packed, s->padded, e->values[s->node.in[0]].cols,
-                  s->node.cols, s->ld_packed, s->ld_padded};
+    pack_run p = {bfn__exec_param(e, s->node.weight),
+                  s->packed,
+                  s->padded,
+                  e->values[s->node.in[0]].cols,
+                  s->node.cols,
+                  s->ld_packed,
+                  s->ld_padded};
     bfn__loop(e->n_threads, ceil_div(p.out, 16), pack_rows, &p);
 }
 
@@ -158,8 +163,7 @@ static void backward_weights(void *arg, size_t i, int thread)
     if (!bfn__gemm(true, false, count, x->cols, all, y->grad + first, y->grad_ld, x->data, x->ld, 1.0f, dw, x->cols))
         bfn__exec_fail(e);
     if (s->node.bias >= 0)
-        e->k->column_sums(all, count, y->grad + first, y->grad_ld,
-                          bfn__exec_grad(e, run->grads, s->node.bias) + first);
+        e->k->column_sums(all, count, y->grad + first, y->grad_ld, bfn__exec_grad(e, run->grads, s->node.bias) + first);
 }
 
 void bfn__linear_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads)

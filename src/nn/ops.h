@@ -80,7 +80,7 @@ void bfn__exec_buffer(bfn__exec *e, size_t floats, size_t first, size_t last, fl
 /* Times: forward of step i is i, its backward is n_times - 1 - i. */
 size_t bfn__exec_times(const bfn__exec *e);
 void bfn__exec_scratch(bfn__exec *e, size_t floats); /* at least so many floats a thread */
-void bfn__exec_fail(bfn__exec *e);                    /* from inside tasks */
+void bfn__exec_fail(bfn__exec *e);                   /* from inside tasks */
 
 static inline const float *bfn__exec_param(const bfn__exec *e, int i)
 {

@@ -72,9 +72,16 @@ void bfn__adamw_step(bfn_context *ctx, const bfn__net *net, const bfn__adamw *op
                      const float *grads, float *params, float *m, float *v)
 {
     double s = (double)step;
-    optim_run run = {.net = net, .k = bfn__kernels_get(), .options = options, .grad_scale = grad_scale,
-                     .c1 = options->lr / (1.0 - pow(options->beta1, s)), .c2 = 1.0 / (1.0 - pow(options->beta2, s)),
-                     .in = grads, .params = params, .m = m, .v = v};
+    optim_run run = {.net = net,
+                     .k = bfn__kernels_get(),
+                     .options = options,
+                     .grad_scale = grad_scale,
+                     .c1 = options->lr / (1.0 - pow(options->beta1, s)),
+                     .c2 = 1.0 / (1.0 - pow(options->beta2, s)),
+                     .in = grads,
+                     .params = params,
+                     .m = m,
+                     .v = v};
     each_piece(ctx, &run, adamw_piece);
 }
 
