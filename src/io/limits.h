@@ -10,8 +10,8 @@
 #define BFN__LIMIT_ST_TENSORS ((size_t)1000000)        /* tensors in one file (about 110 bytes of memory each) */
 #define BFN__LIMIT_ST_METADATA ((size_t)100000)        /* entries of __metadata__ */
 #define BFN__LIMIT_JSON_INTEGER ((uint64_t)1 << 53)    /* largest whole number that every JSON reader keeps exactly */
-#define BFN__LIMIT_TEXT_BYTES ((size_t)1 << 34)        /* a text file, after inflation: 16 GiB */
-#define BFN__LIMIT_INFLATE_RATIO ((size_t)1100)        /* deflate cannot do better than 1032 : 1 */
+#define BFN__LIMIT_TEXT_BYTES ((size_t)1 << 34)        /* a text file: 16 GiB */
+#define BFN__LIMIT_INFLATED_BYTES ((size_t)1 << 31)    /* what a gzip file may unfold to: 2 GiB */
 #define BFN__LIMIT_ALPHABET ((size_t)65536)            /* different characters of a text, padding included */
 #define BFN__LIMIT_YAML_BYTES ((size_t)1 << 20)        /* a configuration file: 1 MiB */
 #define BFN__LIMIT_YAML_DEPTH ((size_t)16)             /* nesting of mappings and sequences */

@@ -9,6 +9,8 @@
  */
 #include "io/utf8.h"
 
+#include <string.h>
+
 size_t bfn__utf8_decode(const char *s, size_t n, uint32_t *code)
 {
     static const uint32_t smallest[5] = {0, 0, 0x80, 0x800, 0x10000};
@@ -51,6 +53,14 @@ size_t bfn__utf8_check(const char *s, size_t n)
 {
     for (size_t i = 0; i < n;) {
         uint32_t code;
+        uint64_t eight;
+        if (n - i >= sizeof eight) { /* most text is mostly ASCII */
+            memcpy(&eight, s + i, sizeof eight);
+            if ((eight & 0x8080808080808080u) == 0) {
+                i += sizeof eight;
+                continue;
+            }
+        }
         size_t length = bfn__utf8_decode(s + i, n - i, &code);
         if (length == 0)
             return i;
@@ -62,4 +72,9 @@ size_t bfn__utf8_check(const char *s, size_t n)
 bool bfn__is_control(uint32_t code)
 {
     return code < 0x20 || (code >= 0x7f && code < 0xa0);
+}
+
+bool bfn__is_odd_control(uint32_t code)
+{
+    return bfn__is_control(code) && (code < '\t' || code > '\r');
 }

@@ -18,4 +18,7 @@ size_t bfn__utf8_check(const char *s, size_t n);
 /* C0 and C1 controls, DEL: what may steer a terminal. */
 bool bfn__is_control(uint32_t code);
 
+/* Controls that have no business in a text: all but tab, line feed, vertical tab, form feed, carriage return. */
+bool bfn__is_odd_control(uint32_t code);
+
 #endif

@@ -144,7 +144,7 @@ static bfn_status take_text(const builder *b, const yaml_event_t *e, size_t line
     for (size_t i = 0; i < n;) {
         uint32_t code = 0;
         size_t length = bfn__utf8_decode(s + i, n - i, &code);
-        if (length == 0 || (bfn__is_control(code) && (is_key || (code != '\n' && code != '\t'))))
+        if (length == 0 || (is_key ? bfn__is_control(code) : bfn__is_odd_control(code)))
             return fail_line(b, line, "a control character", "text");
         i += length;
     }

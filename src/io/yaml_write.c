@@ -67,7 +67,7 @@ static bfn_status put_scalar(bfn__yaml *tree, const char *path, size_t n_path, c
     for (size_t i = 0; i < n;) {
         uint32_t code;
         size_t length = bfn__utf8_decode(value + i, n - i, &code);
-        if (length == 0 || (bfn__is_control(code) && code != '\n' && code != '\t'))
+        if (length == 0 || bfn__is_odd_control(code))
             return fail_path(tree, path, "the value is not text (UTF-8 without control characters)");
         i += length;
     }
