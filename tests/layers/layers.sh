@@ -50,8 +50,8 @@ layer_knows() {
     esac
 }
 
-c_headers="assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg stdatomic
-           stdbool stddef stdint stdio stdlib stdnoreturn string tgmath time uchar wchar wctype"
+c_headers="assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg stdatomic \
+stdbool stddef stdint stdio stdlib stdnoreturn string tgmath time uchar wchar wctype"
 pure_headers="assert ctype errno float inttypes limits math stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib string"
 
 # System headers (as a pattern) that a layer may include besides pure_headers and, outside the pure layers, the C library's.
@@ -61,7 +61,7 @@ layer_system() {
     flow | solver | sample) echo '^(immintrin\.h|arm_neon\.h)$' ;;
     nn) echo '^(immintrin\.h|arm_neon\.h|omp\.h|dnnl[a-z_]*\.h)$' ;;
     io) echo '^(unistd\.h|fcntl\.h|dirent\.h|sys/(stat|mman|types|file|uio)\.h|jansson\.h|yaml\.h|zlib\.h|zip\.h|spng\.h|nettle/.*)$' ;;
-    model | train) echo '^(unistd\.h|fcntl\.h|dirent\.h|sys/(stat|types|file)\.h|omp\.h|jansson\.h|yaml\.h|nettle/.*|mpi\.h)$' ;;
+    model | train) echo '^(pthread\.h|unistd\.h|fcntl\.h|dirent\.h|sys/(stat|types|file)\.h|omp\.h|jansson\.h|yaml\.h|nettle/.*|mpi\.h)$' ;;
     eval) echo '^(unistd\.h|fcntl\.h|sys/(stat|types)\.h|omp\.h|hunspell/.*|nettle/.*|lapacke?\.h|cblas\.h)$' ;;
     cli) echo '.*' ;;
     esac
@@ -71,33 +71,28 @@ has() { case " $2 " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
 
 # ---- includes -------------------------------------------------------------------------------------------------------------
 
-check_quoted() { # layer file included
+check_quoted() { # layer file included; uses and knows are the layer's
     case $3 in
-    bfn/*)
-        local known
-        known=$(layer_knows "$1")
-        [ "$known" = any ] || has "${3#bfn/}" "$known" || report "$2: a file of $1 includes public $3; it may: $known"
-        ;;
-    */*)
-        has "${3%%/*}" "$(layer_uses "$1")" || report "$2: a file of $1 includes $3; it may use: $(layer_uses "$1")"
-        ;;
-    *) [ -f "$(dirname "$2")/$3" ] || report "$2: $3 is not in this file's own folder" ;;
+    bfn/*) [ "$knows" = any ] || has "${3#bfn/}" "$knows" || report "$2: a file of $1 includes public $3; it may: $knows" ;;
+    */*) has "${3%%/*}" "$uses" || report "$2: a file of $1 includes $3; it may use: $uses" ;;
+    *) [ -f "${2%/*}/$3" ] || report "$2: $3 is not in this file's own folder" ;;
     esac
 }
 
-check_angled() { # layer file included
-    local allowed=$c_headers
-    has "$1" "$pure_layers" && allowed=$pure_headers
-    has "${3%.h}" "$(echo $allowed)" && return
-    echo "$3" | grep -Eq "$(layer_system "$1")" || report "$2: a file of $1 includes <$3>"
+check_angled() { # layer file included; allowed and system are the layer's
+    has "${3%.h}" "$allowed" || [[ $3 =~ $system ]] || report "$2: a file of $1 includes <$3>"
 }
 
 check_includes() { # root
-    local layer folder file kind included
+    local layer folder file kind included uses knows system allowed
     for layer in $layers cli; do
         folder=$1/src/$layer
         [ "$layer" = cli ] && folder=$1/cli
-        [ -d "$folder" ] || continue
+        uses=$(layer_uses "$layer")
+        knows=$(layer_knows "$layer")
+        system=$(layer_system "$layer")
+        allowed=$c_headers
+        has "$layer" "$pure_layers" && allowed=$pure_headers
         while read -r file kind included; do
             case $kind in
             '"') check_quoted "$layer" "$file" "$included" ;;
@@ -132,58 +127,100 @@ check_one_dnnl_file() { # root
 banned='atoi|atol|atoll|atof|strcpy|strcat|sprintf|vsprintf|gets|rand|srand|strtok|tmpnam|mktemp|alloca'
 banned_in_src='getenv|secure_getenv|setenv|putenv|exit|_exit|abort|atexit|system|popen|signal|sigaction|printf|vprintf|puts|putchar|perror'
 
-# Comments and string literals are taken out first. Function-like words only: "sprintf(" but not "x.exit(" or "bfn_exit(".
+# C without its comments and with empty string literals, as "file: line".
+code_of() { # file...
+    awk '
+        FNR == 1 {comment = 0}
+        {
+            line = $0
+            code = ""
+            while (line != "") {
+                if (comment) {
+                    end = index(line, "*/")
+                    if (!end) break
+                    line = substr(line, end + 2)
+                    comment = 0
+                } else if (!match(line, /\/\*|\/\/|"([^"\\]|\\.)*"|'\''([^'\''\\]|\\.)+'\''/)) {
+                    code = code line
+                    break
+                } else {
+                    code = code substr(line, 1, RSTART - 1) " "
+                    token = substr(line, RSTART, 2)
+                    line = substr(line, RSTART + RLENGTH)
+                    if (token == "//") break
+                    comment = token == "/*"
+                }
+            }
+            print FILENAME ": " code
+        }' "$@"
+}
+
+# Function-like words only: "sprintf(" but not "x.exit(" or "bfn_exit(".
 check_banned() { # root
-    local file words found
-    while read -r file; do
-        words=$banned
-        case $file in "$1"/src/*) words="$banned|$banned_in_src" ;; esac
-        found=$(gcc -fpreprocessed -dD -E -P -w -x c "$file" 2>/dev/null | sed -E 's/"([^"\\]|\\.)*"/""/g' |
-            grep -oE "(^|[^A-Za-z0-9_.>])($words)[ ]*\(" | grep -oE '[a-z_]+' | sort -u)
-        [ -z "$found" ] || report "$file: calls the banned" $found
-    done < <(find "$1/src" "$1/cli" -name '*.[ch]' 2>/dev/null | sort)
+    local found files
+    files=$(find "$1/src" "$1/cli" -name '*.[ch]' 2>/dev/null)
+    [ -n "$files" ] || return
+    while read -r found; do
+        report "calls a banned function: $found"
+    done < <(code_of $files | grep -E "[^A-Za-z0-9_.>]($banned)[ ]*\(|^[^:]*/src/[^:]*:.*[^A-Za-z0-9_.>]($banned_in_src)[ ]*\(")
 }
 
 # ---- symbols --------------------------------------------------------------------------------------------------------------
 
 # libc and libm, as far as pure code needs them. vsnprintf and snprintf write to memory.
-pure_symbols='^(mem(cpy|move|set|cmp|chr)|str(len|n?cmp|n?casecmp|chr|rchr|nlen|stn?cpy|str|spn|cspn|to(d|f|ul|ull|l|ll))|v?snprintf
+pure_symbols='(mem(cpy|move|set|cmp|chr)|str(len|n?cmp|n?casecmp|chr|rchr|nlen|stn?cpy|str|spn|cspn|to(d|f|ul|ull|l|ll))|v?snprintf
 |malloc|calloc|realloc|free|aligned_alloc|qsort|bsearch|__errno_location|__ctype_b_loc|__ctype_to(upper|lower)_loc|tolower|toupper
 |(acos|asin|atan|atan2|cos|sin|sincos|tan|cosh|sinh|tanh|acosh|asinh|atanh|exp|exp2|exp10|expm1|log|log2|log10|log1p|pow|sqrt|cbrt|hypot
 |erf|erfc|tgamma|lgamma|floor|ceil|round|lround|llround|trunc|rint|nearbyint|lrint|llrint|fabs|fmod|fma|fmin|fmax|fdim|copysign|frexp|ldexp|scalbn
 |logb|ilogb|modf|remainder|nextafter|nan)f?
-|bfn_.*|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail|__assert_fail|__cpu_model|__cpu_features2|__cpu_indicator_init|getauxval|__tls_get_addr)$'
+|bfn_.*|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail|__assert_fail|__cpu_model|__cpu_features2|__cpu_indicator_init|getauxval|__tls_get_addr)'
 pure_symbols=$(echo "$pure_symbols" | tr -d '\n')
-loud_symbols="^(stdout|stderr|stdin|$banned|$banned_in_src|vfprintf_unlocked|quick_exit|raise|kill|fork|exec[a-z]*|__environ|environ)$"
+loud_symbols="(stdout|stderr|stdin|$banned|$banned_in_src|vfprintf_unlocked|quick_exit|raise|kill|fork|exec[a-z]*|__environ|environ)"
 
-undefined_of() { # object: names, with the fortified ones (__memcpy_chk) as the plain ones
-    nm -u "$1" | awk '{print $NF}' | sed -E 's/^__(isoc99_)?([a-z]+)_chk$/\2/; s/@.*//' | sort -u
-}
+# The one exception: model/predict.c writes the name of oneDNN's version and CPU path once; it is the same for every context.
+once_set="backend_text once.0"
 
-check_object() { # layer object
-    local name
-    for name in $(undefined_of "$2"); do
-        if echo "$name" | grep -Eq "$loud_symbols"; then
-            report "$2: $1 calls $name: the library does not print, exit, read the environment or install handlers"
-        elif has "$1" "$pure_layers" && ! echo "$name" | grep -Eq "$pure_symbols"; then
-            report "$2: $1 is pure but needs $name"
-        fi
-    done
-    # Tables of pointers lie in .data.rel.ro, which is read only once loaded.
-    for name in $(objdump -t "$2" | awk '
-        /\*COM\*/ {print $NF; next}
+# "undefined NAME OBJECT" and "data NAME OBJECT" lines; fortified names (__memcpy_chk) as the plain ones.
+# Tables of pointers lie in .data.rel.ro, which is read only once loaded.
+symbols_of() { # object...
+    objdump -t "$@" | awk -v names="$once_set" '
+        BEGIN {split(names, list); for (i in list) once[list[i]]}
+        /file format/ {object = $1; sub(/:$/, "", object); next}
+        /\*UND\*/ {
+            name = $NF
+            sub(/@.*/, "", name)
+            if (name ~ /^__[a-z]+_chk$/) {sub(/^__/, "", name); sub(/_chk$/, "", name)}
+            sub(/^__isoc99_/, "", name)
+            print "undefined", name, object
+            next
+        }
+        /\*COM\*/ {print "data", $NF, object; next}
         {section = 0; for (i = 2; i <= NF && !section; i++) {if ($i == "d") break; if ($i ~ /^\./) section = i}}
-        section && $section ~ /^\.(data|bss|tdata|tbss)/ && $section !~ /^\.data\.rel\.ro/ {print $NF}' | sort -u); do
-        report "$2: $1 holds writable data: $name"
-    done
+        $NF in once {next}
+        section && $section ~ /^\.(data|bss|tdata|tbss)/ && $section !~ /^\.data\.rel\.ro/ {print "data", $NF, object}'
 }
 
-check_objects() { # build
-    local layer object
+check_objects() { # layer object...
+    local layer=$1 symbols kind name object
+    shift
+    symbols=$(symbols_of "$@")
+    while read -r kind name object; do
+        report "$object: $layer calls $name: the library does not print, exit, read the environment or install handlers"
+    done < <(grep -E "^undefined ($loud_symbols) " <<<"$symbols")
+    while read -r kind name object; do
+        report "$object: $layer holds writable data: $name"
+    done < <(grep '^data ' <<<"$symbols")
+    has "$layer" "$pure_layers" || return
+    while read -r kind name object; do
+        report "$object: $layer is pure but needs $name"
+    done < <(grep '^undefined ' <<<"$symbols" | grep -vE "^undefined ($pure_symbols|$loud_symbols) ")
+}
+
+check_build() { # build
+    local layer objects
     for layer in $layers; do
-        for object in "$1"/CMakeFiles/layer-"$layer"*.dir/src/"$layer"/*.o; do
-            [ -f "$object" ] && check_object "$layer" "$object"
-        done
+        objects=$(find "$1"/CMakeFiles/layer-"$layer".dir "$1"/CMakeFiles/layer-"$layer"-*.dir -name '*.o' 2>/dev/null)
+        [ -z "$objects" ] || check_objects "$layer" $objects
     done
 }
 
@@ -214,8 +251,8 @@ check_shared_exports() { # library header...
 }
 
 declared_in() { # names of the BFN_API functions of these headers
-    gcc -fpreprocessed -dD -E -P -w -x c "$@" 2>/dev/null | tr '\n' ' ' |
-        grep -oE 'BFN_API [^;{]*' | grep -v '^BFN_API __attribute__' | sed -E 's/\(.*//; s/.*[ *]//' | grep '^bfn_' | sort -u
+    [ $# -gt 0 ] && code_of "$@" | sed 's/^[^:]*: //' | grep -v '^ *#' | tr '\n' ' ' | grep -oE 'BFN_API [^;{]*' |
+        sed -E 's/\(.*//; s/.*[ *]//' | grep '^bfn_' | sort -u
 }
 
 # ---- the check of the check -----------------------------------------------------------------------------------------------
@@ -301,25 +338,25 @@ int g(int (*my_rand)(void)) { return my_rand(); }'
 
     object_of '#include <stdio.h>
 void bfn__f(void) { printf("%d", 1); }'
-    expect "printf" check_object nn "$work/x.o"
+    expect "printf" check_objects nn "$work/x.o"
     object_of '#include <stdio.h>
 void bfn__f(void) { fputs("x", stderr); }'
-    expect "stderr" check_object io "$work/x.o"
+    expect "stderr" check_objects io "$work/x.o"
     object_of '#include <stdio.h>
 void *bfn__f(void) { return fopen("x", "r"); }'
-    expect "fopen in a pure layer" check_object flow "$work/x.o"
-    accept "fopen in io" check_object io "$work/x.o"
+    expect "fopen in a pure layer" check_objects flow "$work/x.o"
+    accept "fopen in io" check_objects io "$work/x.o"
     object_of 'int bfn__f(void) { static int n; return n++; }'
-    expect "static counter" check_object flow "$work/x.o"
+    expect "static counter" check_objects flow "$work/x.o"
     object_of 'int bfn__n = 3;'
-    expect "global variable" check_object train "$work/x.o"
+    expect "global variable" check_objects train "$work/x.o"
     object_of '_Thread_local int bfn__n;'
-    expect "thread-local variable" check_object nn "$work/x.o"
+    expect "thread-local variable" check_objects nn "$work/x.o"
     object_of '#include <math.h>
 #include <string.h>
 const char *const bfn__names[] = {"a", "b"};
 double bfn__f(double x, const char *s) { return expm1(x) + (double)strlen(s); }'
-    accept "pure code with a table" check_object base "$work/x.o"
+    accept "pure code with a table" check_objects base "$work/x.o"
 
     object_of 'int helper(void) { return 1; }'
     expect "global without prefix" check_static_exports "$work/x.o"
@@ -343,7 +380,7 @@ trap 'rm -rf "$work"' EXIT
 h=$root/include/bfn
 echo "includes" && check_includes "$root"
 echo "banned functions" && check_banned "$root"
-echo "symbols" && check_objects "$build"
+echo "symbols" && check_build "$build"
 echo "exports"
 for library in bfn bfn-core; do
     check_static_exports "$build/lib$library.a"
