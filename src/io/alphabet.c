@@ -130,7 +130,14 @@ bfn_status bfn__alphabet_text8(bfn_context *ctx, bfn__alphabet **out)
 static bfn_status mark_codes(bfn_context *ctx, const char *text, size_t n, bool lines, const char *label,
                              unsigned char *seen)
 {
+    bool ascii[128] = {false}; /* setting a flag is quicker than setting a bit */
     for (size_t i = 0; i < n;) {
+        unsigned char c = (unsigned char)text[i];
+        if (c >= 0x20 && c < 0x7f) {
+            ascii[c] = true;
+            i++;
+            continue;
+        }
         uint32_t code = 0;
         size_t length = bfn__next_code(text, n, i, &code);
         if (bfn__is_odd_control(code))
@@ -140,6 +147,8 @@ static bfn_status mark_codes(bfn_context *ctx, const char *text, size_t n, bool 
             seen[code / 8] |= (unsigned char)(1u << code % 8);
         i += length;
     }
+    for (size_t c = 0; c < 128; c++)
+        seen[c / 8] |= (unsigned char)(ascii[c] << c % 8);
     return BFN_OK;
 }
 

@@ -158,11 +158,32 @@ static bfn_status reserve(bfn__textset *set, const source *s)
     return BFN_OK;
 }
 
+/* As far as characters are ASCII and known: most of most texts. Returns where it stopped. */
+static size_t encode_ascii(bfn__textset *set, const source *s, size_t i, const uint8_t table[128])
+{
+    const unsigned char *text = (const unsigned char *)s->text;
+    uint8_t *out = set->narrow + set->n, *start = out;
+    while (i < s->n && text[i] < 0x80 && table[text[i]] != 0)
+        *out++ = (uint8_t)(table[text[i++]] - 1);
+    set->n += (size_t)(out - start);
+    return i;
+}
+
 static bfn_status encode_stream(bfn__textset *set, const source *s)
 {
+    uint8_t table[128] = {0}; /* index + 1; 0 sends a character the long way */
+    for (uint32_t code = 0; code < 128; code++) {
+        int index = bfn__alphabet_lookup(set->alphabet, code);
+        if (code != '\r' && index >= 0 && index < 255)
+            table[code] = (uint8_t)(index + 1);
+    }
     bfn_status status = reserve(set, s);
     for (size_t i = 0; i < s->n && status == BFN_OK;) {
         uint32_t code = 0;
+        if (set->narrow != NULL)
+            i = encode_ascii(set, s, i, table);
+        if (i == s->n)
+            break;
         size_t length = bfn__next_code(s->text, s->n, i, &code);
         int index = bfn__alphabet_lookup(set->alphabet, code);
         if (index < 0)
@@ -240,6 +261,16 @@ static bfn_status split(bfn__textset *set, const source *s)
     return BFN_OK;
 }
 
+/* Four tables in turn: equal neighbours would wait for each other's increment. */
+static void histogram(const uint8_t *symbols, size_t n, size_t K, uint64_t *counts)
+{
+    uint64_t tables[4][NARROW] = {{0}};
+    for (size_t i = 0; i < n; i++)
+        tables[i % 4][symbols[i]]++;
+    for (size_t k = 0; k < K; k++)
+        counts[k] = tables[0][k] + tables[1][k] + tables[2][k] + tables[3][k];
+}
+
 /* How often each symbol occurs in the training split: in all (stream), at each position (lines). */
 static bfn_status count(bfn__textset *set)
 {
@@ -250,8 +281,11 @@ static bfn_status count(bfn__textset *set)
     if (set->counts == NULL)
         return BFN_ERR_MEMORY;
     if (!set->lines) {
-        for (size_t i = 0; i < set->bounds[1]; i++)
-            set->counts[symbol_at(set, i)]++;
+        if (set->narrow != NULL)
+            histogram(set->narrow, set->bounds[1], K, set->counts);
+        else
+            for (size_t i = 0; i < set->bounds[1]; i++)
+                set->counts[set->wide[i]]++;
         return BFN_OK;
     }
     for (size_t rank = 0; rank < set->bounds[1]; rank++) {
