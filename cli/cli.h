@@ -72,6 +72,9 @@ const char *cli_safe(const char *text, char *out, size_t capacity);
 
 /* Help of one command on stdout. */
 void cli_help(const cli_command *command);
+/* All commands; all keys of a configuration file. */
+void cli_help_all(void);
+void cli_help_config(void);
 
 /* The table in main.c. */
 extern const cli_command *const cli_commands[];

@@ -1,4 +1,4 @@
-/* describe.c: the small JSON texts in a checkpoint's metadata, and checksums.
+/* describe.c: the small JSON texts in a checkpoint's metadata.
  *
  *   bfn.data   {"alphabet": "symbols in order", "pad": bool, "variance": tr Cov / T, "sha256": "of the data file"}
  *   bfn.train  {"step": n, "bad_steps": n, "bad_in_row": n, "valid_bound": bits, "best_bound": bits, "weights": "raw" or "ema"}
@@ -10,24 +10,8 @@
 
 #include <jansson.h>
 #include <math.h>
-#include <nettle/sha2.h>
 #include <stdlib.h>
 #include <string.h>
-
-void bfn__sha256(const void *bytes, size_t n, char text[BFN__SHA256_TEXT])
-{
-    static const char hex[] = "0123456789abcdef";
-    struct sha256_ctx hash;
-    uint8_t digest[SHA256_DIGEST_SIZE];
-    sha256_init(&hash);
-    sha256_update(&hash, n, bytes);
-    sha256_digest(&hash, sizeof digest, digest);
-    for (size_t i = 0; i < sizeof digest; i++) {
-        text[2 * i] = hex[digest[i] >> 4];
-        text[2 * i + 1] = hex[digest[i] & 15];
-    }
-    text[2 * sizeof digest] = '\0';
-}
 
 static char *dump(json_t *object)
 {

@@ -8,6 +8,7 @@
 
 #include "io/file.h"
 #include "io/limits.h"
+#include "io/sha256.h"
 
 #include <math.h>
 #include <string.h>
@@ -175,7 +176,7 @@ static bfn_status load_bytes(bfn_model *model, const bfn__bytes *bytes, const ch
     }
     bfn__safetensors_close(st);
     if (status == BFN_OK)
-        bfn__sha256(bytes->data, bytes->size, model->checksum);
+        bfn__sha256_hex(bytes->data, bytes->size, model->checksum);
     return status;
 }
 

@@ -37,9 +37,6 @@ char *bfn__train_info_write(const bfn__train_info *info);
 /* Metadata that is missing gives zeros. */
 bfn_status bfn__train_info_read(bfn_context *ctx, const bfn__safetensors *st, bfn__train_info *info);
 
-/* Lower-case hex of the sha256 of bytes. */
-void bfn__sha256(const void *bytes, size_t n, char text[BFN__SHA256_TEXT]);
-
 /* Copy tensors "<prefix><parameter>" of a file into an arena. trained_only: fixed buffers are taken from "net." instead.
  * Every tensor that is missing or has another shape is listed in one message (BFN_ERR_INPUT), as is what is not finite. */
 bfn_status bfn__weights_read(bfn_context *ctx, const bfn__safetensors *st, const bfn__net *net, const char *prefix,

@@ -11,6 +11,7 @@
 
 #include "io/file.h"
 #include "io/limits.h"
+#include "io/sha256.h"
 
 #include <limits.h>
 #include <math.h>
@@ -77,7 +78,7 @@ static bfn_status read_text(bfn__trainer *tr, const bfn__data_info *stored)
     bfn_status status = bfn__file_map(tr->ctx, tr->options->data_path, BFN__LIMIT_TEXT_BYTES, &bytes);
     if (status != BFN_OK)
         return status;
-    bfn__sha256(bytes.data, bytes.size, tr->data.sha256);
+    bfn__sha256_hex(bytes.data, bytes.size, tr->data.sha256);
     if (stored != NULL && strcmp(stored->sha256, tr->data.sha256) != 0)
         status = bfn__fail(tr->ctx, BFN_ERR_ARGUMENT,
                            "%s: sha256 %.12s..., the run was started with data of sha256 %.12s...",

@@ -1,0 +1,175 @@
+/* cmd_train.c: bfn train. SIGINT and SIGTERM let the running step end, save and leave with 130 / 143; a second one leaves at once. */
+#include "cli.h"
+#include "progress.h"
+
+#include "bfn/train.h"
+
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct train_values {
+    const char *data, *out;
+    int resume, dry_run, quiet;
+    cli_texts set;
+    size_t threads;
+    double every;
+} train_values;
+
+#define AT(member) offsetof(train_values, member)
+static const cli_option options[] = {
+    {"data", 'd', "FILE", CLI_TEXT, AT(data), 0, 0, NULL, "the text to learn from (UTF-8, plain or gzip)"},
+    {"out", 'o', "FOLDER", CLI_TEXT, AT(out), 0, 0, NULL,
+     "the run folder: checkpoints, log.jsonl, samples.txt, config.yaml"},
+    {"resume", 0, NULL, CLI_FLAG, AT(resume), 0, 0, NULL,
+     "go on from the folder's newest checkpoint, exactly as if there had been no break"},
+    {"set", 0, "KEY=VALUE", CLI_TEXTS, AT(set), 0, 0, NULL,
+     "override a key of the configuration, as in train.lr=5e-4 (again and again)"},
+    {"threads", 0, "N", CLI_SIZE, AT(threads), 1, 1024, NULL, "CPU threads (default: all)"},
+    {"every", 0, "SECONDS", CLI_REAL, AT(every), 0, 86400, NULL,
+     "seconds between lines where there is no terminal (default 10)"},
+    {"quiet", 'q', NULL, CLI_FLAG, AT(quiet), 0, 0, NULL, "no progress, only warnings and errors"},
+    {"dry-run", 0, NULL, CLI_FLAG, AT(dry_run), 0, 0, NULL,
+     "check configuration and data, say what would be trained, write nothing"},
+};
+
+/* Handlers can reach nothing but globals. */
+static volatile sig_atomic_t caught;
+
+static void on_signal(int number)
+{
+    if (caught != 0)
+        _exit(128 + number);
+    caught = number;
+}
+
+static void install_handlers(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    sigemptyset(&action.sa_mask);
+    action.sa_handler = on_signal;
+    action.sa_flags = SA_RESTART;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+typedef struct train_display {
+    cli_progress progress;
+    bool quiet, said;
+} train_display;
+
+static void show_samples(train_display *d, const bfn_train_progress *step)
+{
+    char line[160];
+    snprintf(line, sizeof line, "step %llu: samples", (unsigned long long)step->step);
+    cli_progress_line(&d->progress, line);
+    for (const char *c = step->sample; *c != '\0';) {
+        size_t n = strcspn(c, "\n"), columns = cli_columns(STDERR_FILENO);
+        size_t most = columns > 10 && columns < sizeof line ? columns - 4 : sizeof line - 4;
+        snprintf(line, sizeof line, "  %.*s", (int)(n < most ? n : most), c);
+        cli_progress_line(&d->progress, line);
+        c += n + (c[n] == '\n');
+    }
+}
+
+static int on_step(void *user, const bfn_train_progress *step)
+{
+    train_display *d = user;
+    if (!d->quiet) {
+        if (step->sample != NULL)
+            show_samples(d, step);
+        cli_progress_step(&d->progress, step);
+    }
+    if (caught != 0 && !d->said && !d->quiet) {
+        cli_progress_line(&d->progress, "stopping: saving a checkpoint (once more to stop at once)");
+        d->said = true;
+    }
+    return caught != 0;
+}
+
+static void on_log(void *user, const char *line)
+{
+    train_display *d = user;
+    if (!d->quiet || strncmp(line, "warning", 7) == 0 || strncmp(line, "step", 4) == 0)
+        cli_progress_line(&d->progress, line);
+}
+
+static int usage_errors(const cli_command *command, const train_values *v, size_t n_operands)
+{
+    if (n_operands == 0 && !v->resume)
+        return cli_usage(command, "a configuration file is missing (configs/ has some)");
+    if (v->data == NULL)
+        return cli_usage(command, "--data FILE is missing");
+    if (v->out == NULL && (v->resume || !v->dry_run))
+        return cli_usage(command, "--out FOLDER is missing");
+    for (size_t i = 0; i < v->set.n; i++)
+        if (strchr(v->set.items[i], '=') == NULL || strchr(v->set.items[i], '.') == NULL)
+            return cli_usage(command, "--set: found \"%s\", needs KEY=VALUE as in train.lr=5e-4", v->set.items[i]);
+    return 0;
+}
+
+static int train(const cli_command *command, const train_values *v, const char *config)
+{
+    train_display display = {.quiet = v->quiet != 0};
+    cli_progress_init(&display.progress, v->every);
+    bfn_context_options context = BFN_CONTEXT_OPTIONS_INIT;
+    context.n_threads = (int)v->threads;
+    context.log = on_log;
+    context.log_user = &display;
+    bfn_context *ctx;
+    bfn_status status = bfn_context_create(&ctx, &context);
+    if (status != BFN_OK)
+        return cli_no_context(command, status);
+    install_handlers();
+    bfn_train_options o = BFN_TRAIN_OPTIONS_INIT;
+    o.config_path = config;
+    o.data_path = v->data;
+    o.out_dir = v->out;
+    o.resume = v->resume;
+    o.dry_run = v->dry_run;
+    o.set = v->set.items;
+    o.n_set = v->set.n;
+    o.progress = on_step;
+    o.user = &display;
+    status = bfn_train(ctx, &o);
+    cli_progress_end(&display.progress);
+    int code = 0;
+    if (status == BFN_CANCELLED)
+        code = caught == SIGTERM ? CLI_EXIT_SIGTERM : CLI_EXIT_SIGINT;
+    else if (status != BFN_OK)
+        code = cli_fail(command, ctx, status);
+    if ((status == BFN_OK || status == BFN_CANCELLED) && !v->dry_run && !v->quiet)
+        fprintf(stderr, "saved: %s/last.safetensors\n", v->out);
+    bfn_context_destroy(ctx);
+    return code;
+}
+
+static int run(const cli_command *command, int argc, char **argv)
+{
+    train_values v = {.every = 10.0};
+    size_t n_operands;
+    if (!cli_parse(command, argc, argv, &v, NULL, 1, &n_operands))
+        return CLI_EXIT_USAGE;
+    int code = usage_errors(command, &v, n_operands);
+    return code != 0 ? code : train(command, &v, n_operands > 0 ? argv[0] : NULL);
+}
+
+const cli_command cli_command_train = {
+    "train",
+    "train a model on a text file",
+    "CONFIG.yaml --data FILE --out FOLDER [options]\n  bfn train --resume --data FILE --out FOLDER [options]",
+    "The configuration says what is trained and how (bfn help config lists its keys; configs/ has examples).\n"
+    "Progress goes to standard error: a bar on a terminal, a line every few seconds elsewhere.\n"
+    "Ctrl-C ends the running step, saves and exits with 130 (SIGTERM: 143); a second one stops at once.\n"
+    "FOLDER/best.safetensors has the lowest validation bound, FOLDER/last.safetensors the newest state;\n"
+    "both can be sampled from (bfn sample), and --resume goes on from the latter.",
+    options,
+    sizeof options / sizeof options[0],
+    "  bfn train configs/text8-tiny.yaml --data book.txt --out runs/book\n"
+    "  bfn train configs/text8-small.yaml --data book.txt --out runs/long --set train.steps=50000\n"
+    "  bfn train --resume --data book.txt --out runs/long",
+    run,
+};

@@ -1,0 +1,102 @@
+/* main.c: the program: finds the command and runs it.
+ *
+ *   bfn COMMAND [options]     the table below        bfn help [COMMAND]     bfn --version
+ *
+ * Exit codes: 0 done, 1 internal, 2 usage or configuration, 3 bad input file, 4 not found or no permission, 5 write failed, 6 numbers
+ * diverged, 7 out of memory, 8 self-test failed, 130/143 stopped by a signal after a clean save.
+ */
+#include "cli.h"
+
+#include "bfn/model.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+const cli_command *const cli_commands[] = {
+    &cli_command_train,
+};
+
+size_t cli_n_commands(void)
+{
+    return sizeof cli_commands / sizeof cli_commands[0];
+}
+
+const cli_command *cli_find_command(const char *name)
+{
+    for (size_t i = 0; i < cli_n_commands(); i++)
+        if (strcmp(cli_commands[i]->name, name) == 0)
+            return cli_commands[i];
+    return NULL;
+}
+
+static int unknown_command(const char *name)
+{
+    const char *names[32];
+    char safe[64];
+    size_t n = 0;
+    for (; n < cli_n_commands(); n++)
+        names[n] = cli_commands[n]->name;
+    names[n++] = "help";
+    names[n++] = "version";
+    const char *near = cli_nearest(name, names, n);
+    cli_safe(name, safe, sizeof safe);
+    if (near != NULL)
+        fprintf(stderr, "bfn: %s: no such command, nearest is %s (bfn help)\n", safe, near);
+    else
+        fprintf(stderr, "bfn: %s: no such command (bfn help)\n", safe);
+    return CLI_EXIT_USAGE;
+}
+
+static int finish_stdout(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return 0;
+    fprintf(stderr, "bfn: standard output cannot be written\n");
+    return CLI_EXIT_WRITE;
+}
+
+static int version(void)
+{
+    printf("bfn %s (%s)\n", bfn_version(), bfn_backend());
+    return finish_stdout();
+}
+
+static int help(int argc, char **argv)
+{
+    if (argc > 2) {
+        fprintf(stderr, "bfn help: found \"%s\", one command at a time\n", argv[2]);
+        return CLI_EXIT_USAGE;
+    }
+    if (argc < 2) {
+        cli_help_all();
+    } else if (strcmp(argv[1], "config") == 0) {
+        cli_help_config();
+    } else {
+        const cli_command *command = cli_find_command(argv[1]);
+        if (command == NULL)
+            return unknown_command(argv[1]);
+        cli_help(command);
+    }
+    return finish_stdout();
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of writing, with its message and exit code */
+    if (argc < 2) {
+        cli_help_all();
+        return finish_stdout() != 0 ? CLI_EXIT_WRITE : CLI_EXIT_USAGE;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0 || strcmp(name, "version") == 0)
+        return version();
+    if (strcmp(name, "help") == 0)
+        return help(argc - 1, argv + 1);
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        return help(1, argv);
+    const cli_command *command = cli_find_command(name);
+    if (command == NULL)
+        return unknown_command(name);
+    return command->run(command, argc - 1, argv + 1);
+}

@@ -1,0 +1,147 @@
+/* progress.c: one line that is redrawn, as wide as the terminal and never wider:
+ *
+ *   ████████████░░░░░░░░░░░░  48%  step 960/2000  loss 1.234  1.98 bits/char  12.3k char/s  3 min 20 s left
+ *
+ * Parts are dropped from the right end of this list when the terminal is narrow; the bar takes what is left. Off a terminal, a plain
+ * line every few seconds says the same without escape sequences, so that log files stay readable.
+ */
+#include "progress.h"
+
+#include <langinfo.h>
+#include <locale.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void cli_progress_init(cli_progress *p, double interval)
+{
+    setlocale(LC_CTYPE, ""); /* does this terminal show UTF-8? numbers keep the C locale */
+    *p = (cli_progress){.terminal = cli_is_terminal(STDERR_FILENO),
+                        .colour = cli_colour(STDERR_FILENO),
+                        .loss = (double)NAN,
+                        .interval = interval,
+                        .valid_seen = (double)NAN,
+                        .last = -1e9};
+}
+
+static void clear(cli_progress *p)
+{
+    if (p->drawn)
+        fputs("\r\033[K", stderr);
+    p->drawn = false;
+}
+
+void cli_progress_line(cli_progress *p, const char *line)
+{
+    char safe[4096];
+    clear(p);
+    fprintf(stderr, "%s\n", cli_safe(line, safe, sizeof safe));
+}
+
+void cli_progress_end(cli_progress *p)
+{
+    if (p->drawn)
+        fputc('\n', stderr);
+    p->drawn = false;
+}
+
+static void rate_text(double rate, char text[24])
+{
+    if (rate >= 9999.5)
+        snprintf(text, 24, "%.1fk char/s", rate / 1000.0);
+    else
+        snprintf(text, 24, "%.0f char/s", rate);
+}
+
+enum { N_PARTS = 5, PART_BYTES = 48 };
+
+static void describe(const cli_progress *p, const bfn_train_progress *s, char parts[N_PARTS][PART_BYTES])
+{
+    char rate[24], left[32];
+    rate_text(s->tokens_per_second, rate);
+    cli_duration(s->seconds_left, left);
+    snprintf(parts[0], PART_BYTES, "step %llu/%llu", (unsigned long long)s->step, (unsigned long long)s->n_steps);
+    snprintf(parts[1], PART_BYTES, "loss %.4f", p->loss);
+    if (isfinite(s->valid_bound))
+        snprintf(parts[2], PART_BYTES, "%.3f bits/char", s->valid_bound);
+    else
+        parts[2][0] = '\0';
+    snprintf(parts[3], PART_BYTES, "%s", rate);
+    snprintf(parts[4], PART_BYTES, "%s left", left);
+}
+
+static void draw_bar(const cli_progress *p, double part, size_t cells)
+{
+    bool utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    size_t full = (size_t)(part * (double)cells + 1e-9);
+    if (p->colour)
+        fputs("\033[36m", stderr);
+    for (size_t i = 0; i < cells; i++)
+        fputs(i < full ? (utf8 ? "█" : "#") : (utf8 ? "░" : "-"), stderr);
+    if (p->colour)
+        fputs("\033[0m", stderr);
+}
+
+static void draw(cli_progress *p, const bfn_train_progress *s)
+{
+    char parts[N_PARTS][PART_BYTES];
+    static const size_t order[N_PARTS] = {0, 1, 4, 2, 3}; /* the most wanted first */
+    bool shown[N_PARTS] = {false};
+    size_t columns = cli_columns(STDERR_FILENO), used = 4; /* "100%" */
+    describe(p, s, parts);
+    for (size_t k = 0; k < N_PARTS; k++) {
+        size_t n = strlen(parts[order[k]]);
+        if (n == 0 || used + n + 2 >= columns)
+            continue;
+        used += n + 2;
+        shown[order[k]] = true;
+    }
+    size_t room = columns > used + 3 ? columns - used - 3 : 0;
+    double part = (double)s->step / (double)s->n_steps;
+    fputs("\r\033[K", stderr);
+    if (room >= 6) {
+        draw_bar(p, part, room < 40 ? room : 40);
+        fputs("  ", stderr);
+    }
+    fprintf(stderr, "%3.0f%%", floor(100.0 * part));
+    for (size_t k = 0; k < N_PARTS; k++)
+        if (shown[k])
+            fprintf(stderr, "  %s", parts[k]);
+    fflush(stderr);
+    p->drawn = true;
+}
+
+static void plain(const cli_progress *p, const bfn_train_progress *s)
+{
+    char parts[N_PARTS][PART_BYTES];
+    describe(p, s, parts);
+    fprintf(stderr, "%s", parts[0]);
+    for (size_t k = 1; k < N_PARTS; k++)
+        if (parts[k][0] != '\0')
+            fprintf(stderr, ", %s", parts[k]);
+    fputc('\n', stderr);
+}
+
+void cli_progress_step(cli_progress *p, const bfn_train_progress *s)
+{
+    double time = now();
+    bool last = s->step == s->n_steps;
+    if (isfinite(s->loss))
+        p->loss = s->loss;
+    if (p->terminal && (last || time - p->last >= 0.1)) {
+        p->last = time;
+        draw(p, s);
+    } else if (!p->terminal && (last || time - p->last >= p->interval)) {
+        p->last = time;
+        plain(p, s);
+    }
+}
