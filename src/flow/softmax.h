@@ -6,8 +6,8 @@
 
 #include <stddef.h>
 
-/* out[i,:] = softmax(in[i,:]) for n rows of K floats, each within about 2 ulp of the true value plus the rounding of the sum; same
- * bits on every CPU. out may be in. NaN in a row makes the row NaN; -inf gives 0 beside a finite logit. */
+/* out[i,:] = softmax(in[i,:]) for n rows of K floats: exp of the float difference from the row's maximum within about 2 ulp, plus the
+ * rounding of the sum; same bits on every CPU. out may be in. NaN in a row makes the row NaN; -inf gives 0 beside a finite logit. */
 typedef void (*bfn__softmax_fn)(size_t n, size_t K, const float *in, float *out);
 
 /* Two classes. pairs: out[i,:] = (1 - p, p), p = 1 / (1 + exp(-logit[i])).  contrast: out[i] = theta_0 - theta_1 of softmax(z[i,:]). */
