@@ -10,7 +10,7 @@
  * The published code mixes per coordinate d of y instead: components "class d" and "another class" (SPEC 6.9). Their log ratio is
  * u_d = y_d - alpha (K - 2) / 2, so a coordinate adds  [d = x] u_d - ln(p_d exp(u_d) + 1 - p_d).
  *
- * Two classes have one logit, of class 1: (0, l). No buffer for p is needed: a probability is exp(l_k - lse) wherever it occurs.
+ * Two classes have one logit, of class 1: (0, l). No buffer for p is needed: a probability is exp(l_k - max - ln_sum) wherever it occurs.
  */
 #include "flow/loss.h"
 
@@ -21,10 +21,10 @@ typedef struct position {
     const float *logits; /* [K], or [1] for two classes */
     const float *normals;
     size_t n_draws, draw_stride;
-    double lse;      /* ln sum exp(logits) */
-    double alpha;    /* accuracy of the step (n-step loss) */
-    double scale;    /* gradient factor */
-    float *gradient; /* as logits, or NULL */
+    double max, ln_sum; /* largest logit; ln sum exp(logit - max) */
+    double alpha;       /* accuracy of the step (n-step loss) */
+    double scale;       /* gradient factor */
+    float *gradient;    /* as logits, or NULL */
 } position;
 
 static double logit(const position *p, size_t k)
@@ -36,17 +36,21 @@ static double logit(const position *p, size_t k)
 
 static double ln_probability(const position *p, size_t k)
 {
-    return logit(p, k) - p->lse;
+    return logit(p, k) - p->max - p->ln_sum;
 }
 
-static double ln_sum_exp(const position *p)
+/* Kept apart from the maximum, and by log1p: then 1 - p of a sure class has its digits. */
+static void normalise(position *p)
 {
-    double max = logit(p, 0), sum = 0.0;
+    size_t largest = 0;
+    double others = 0.0;
     for (size_t k = 1; k < p->K; k++)
-        max = fmax(max, logit(p, k));
+        if (logit(p, k) > logit(p, largest))
+            largest = k;
+    p->max = logit(p, largest);
     for (size_t k = 0; k < p->K; k++)
-        sum += exp(logit(p, k) - max);
-    return max + log(sum);
+        others += k == largest ? 0.0 : exp(logit(p, k) - p->max);
+    p->ln_sum = log1p(others);
 }
 
 /* gradient[k] += value for d loss / d logit_k; two classes keep that of class 1. */
@@ -183,7 +187,7 @@ void bfn__loss_discrete(const bfn__loss_sample *s)
         p.x = (size_t)data[d];
         p.logits = s->output + d * width;
         p.normals = s->normals != NULL ? s->normals + d * K : NULL;
-        p.lse = ln_sum_exp(&p);
+        normalise(&p);
         p.gradient = s->gradient != NULL ? s->gradient + d * width : NULL;
         for (size_t k = 0; p.gradient != NULL && k < width; k++)
             p.gradient[k] = 0.0f;
