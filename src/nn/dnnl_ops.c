@@ -9,6 +9,7 @@
 #include "nn/nn.h"
 
 #include <dnnl.h>
+#include <omp.h>
 #include <stdio.h>
 
 bool bfn__gemm(bool trans_a, bool trans_b, size_t M, size_t N, size_t K, const float *A, size_t lda, const float *B,
@@ -16,6 +17,19 @@ bool bfn__gemm(bool trans_a, bool trans_b, size_t M, size_t N, size_t K, const f
 {
     return dnnl_sgemm(trans_a ? 'T' : 'N', trans_b ? 'T' : 'N', (dnnl_dim_t)M, (dnnl_dim_t)N, (dnnl_dim_t)K, 1.0f, A,
                       (dnnl_dim_t)lda, B, (dnnl_dim_t)ldb, beta, C, (dnnl_dim_t)ldc) == dnnl_success;
+}
+
+double bfn__dnnl_time_product(int n_threads, bool bf16, size_t n, const float *a, const float *b, float *c)
+{
+    if (bf16)
+        return 0.0;
+    int before = omp_get_max_threads();
+    omp_set_num_threads(n_threads);
+    double begin = omp_get_wtime();
+    bool ok = bfn__gemm(false, false, n, n, n, a, n, b, n, 0.0f, c, n);
+    double took = omp_get_wtime() - begin;
+    omp_set_num_threads(before);
+    return ok ? took : 0.0;
 }
 
 #define STRING_(x) #x

@@ -10,4 +10,8 @@
 bool bfn__gemm(bool trans_a, bool trans_b, size_t M, size_t N, size_t K, const float *A, size_t lda, const float *B,
                size_t ldb, float beta, float *C, size_t ldc);
 
+/* Seconds that one product C = A B of [n, n] matrices took on so many threads; bf16: rounded to bf16 first (outside of the time). 0:
+ * not implemented on this machine. */
+double bfn__dnnl_time_product(int n_threads, bool bf16, size_t n, const float *a, const float *b, float *c);
+
 #endif
