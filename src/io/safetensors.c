@@ -355,9 +355,14 @@ static bfn_status place_tensor(const reader *r, bfn__st_tensor *t, const fields 
         zero = zero || t->shape[i] == 0;
         fits = bfn__size_mul(t->count, t->shape[i], &t->count) && fits;
     }
-    if (zero)
+    if (zero) {
         t->count = 0;
-    if ((!fits && !zero) || !bfn__size_mul(t->count, bfn__dtype_size(t->dtype), &t->bytes) || t->bytes != end - begin)
+        fits = true;
+    }
+    fits = bfn__size_mul(t->count, bfn__dtype_size(t->dtype), &t->bytes) && fits;
+    if (!fits)
+        t->bytes = SIZE_MAX;
+    if (!fits || t->bytes != end - begin)
         return bfn__fail(r->ctx, BFN_ERR_INPUT, "%s: \"%s\": its shape of %s needs %zu bytes, data_offsets give %zu",
                          r->label, t->name, bfn__dtype_name(t->dtype), t->bytes, end - begin);
     t->data = r->data + begin;
