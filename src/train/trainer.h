@@ -9,6 +9,7 @@
 
 #include "bfn/train.h"
 #include "model/model_internal.h"
+#include "nn/peak.h" /* bfn__seconds */
 
 #include <stdio.h>
 
@@ -95,6 +96,5 @@ void bfn__run_log_step(bfn__trainer *tr);
 void bfn__run_log_samples(bfn__trainer *tr);
 void bfn__run_close(bfn__trainer *tr);
 void bfn__run_path(const bfn__trainer *tr, const char *name, char *path); /* PATH_MAX bytes */
-double bfn__seconds(void);                                                /* monotonic clock */
 
 #endif
