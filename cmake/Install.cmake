@@ -24,9 +24,13 @@ install(FILES ${PROJECT_BINARY_DIR}/bfn-config.cmake ${PROJECT_BINARY_DIR}/bfn-c
 # The prefix is worked out from where the .pc file lies, so an installed tree can be moved.
 file(RELATIVE_PATH BFN_PC_TO_PREFIX /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 string(REGEX REPLACE "/$" "" BFN_PC_TO_PREFIX ${BFN_PC_TO_PREFIX})
-set(BFN_PC_OPENMP "")
+# For static linking. Named here and not as Requires.private, which would ask users of the shared library for these as well.
+set(BFN_PC_PRIVATE "-ldnnl")
+foreach(library ${DEPS_LIBRARIES})
+  string(APPEND BFN_PC_PRIVATE " -l${library}")
+endforeach()
 if(OpenMP_C_FOUND)
-  set(BFN_PC_OPENMP " ${OpenMP_C_FLAGS}")
+  string(APPEND BFN_PC_PRIVATE " ${OpenMP_C_FLAGS}")
 endif()
 set(pc_files bfn-core)
 if(TARGET bfn)
