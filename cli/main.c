@@ -14,7 +14,8 @@
 #include <string.h>
 
 const cli_command *const cli_commands[] = {
-    &cli_command_train,
+    &cli_command_train, &cli_command_sample, &cli_command_eval,
+    &cli_command_info,  &cli_command_export, &cli_command_selftest,
 };
 
 size_t cli_n_commands(void)
@@ -64,8 +65,8 @@ static int version(void)
 
 static int help(int argc, char **argv)
 {
-    if (argc > 2) {
-        fprintf(stderr, "bfn help: found \"%s\", one command at a time\n", argv[2]);
+    if (argc > 3) {
+        fprintf(stderr, "bfn help: found \"%s\", one command at a time\n", argv[3]);
         return CLI_EXIT_USAGE;
     }
     if (argc < 2) {
@@ -76,7 +77,9 @@ static int help(int argc, char **argv)
         const cli_command *command = cli_find_command(argv[1]);
         if (command == NULL)
             return unknown_command(argv[1]);
-        cli_help(command);
+        char flag[] = "--help";
+        char *words[] = {argv[1], argc > 2 ? argv[2] : flag, flag, NULL}; /* bfn help eval spell */
+        return command->run(command, argc > 2 ? 3 : 2, words);
     }
     return finish_stdout();
 }

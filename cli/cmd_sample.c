@@ -1,0 +1,333 @@
+/* cmd_sample.c: bfn sample: text from a model, one sample a line on standard output and nothing else there.
+ *
+ * Sample i of a seed is the same whatever --n, --batch and --threads are, so --first continues where an earlier call ended. Samples are
+ * made in chunks and written as they come; .npy needs its whole array first.
+ */
+#include "cli.h"
+#include "film.h"
+#include "solver_options.h"
+
+#include "bfn/model.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { FORMAT_TXT, FORMAT_NPY, FORMAT_JSONL };
+enum { CHUNK_BATCHES = 4 };
+
+typedef struct sample_values {
+    const char *model, *out, *infill;
+    size_t n, batch, threads;
+    uint64_t first, seed;
+    int clip, precision, raw, nonfinite, format, film;
+    cli_solver_values solver;
+} sample_values;
+
+#define AT(member) offsetof(sample_values, member)
+static const cli_option options[] = {
+    {"model", 'm', "FILE", CLI_TEXT, AT(model), 0, 0, NULL, "the model: a checkpoint of bfn train or bfn export"},
+    {"n", 'n', "N", CLI_SIZE, AT(n), 1, 1e9, NULL, "how many samples (default 1)"},
+    {"seed", 's', "N", CLI_SEED, AT(seed), 0, 0, NULL, "seed (default 1); sample i of a seed is always the same"},
+    {"first", 0, "I", CLI_SEED, AT(first), 0, 0, NULL, "number of the first sample (default 0)"},
+    CLI_SOLVER_OPTIONS(AT(solver)),
+    {"clip", 0, "KIND", CLI_CHOICE, AT(clip), 0, 0, "static|dynamic|off",
+     "clipping of continuous predictions (default static)"},
+    {"infill", 0, "PATTERN", CLI_TEXT, AT(infill), 0, 0, NULL,
+     "keep these characters, fill in each _ (a shorter pattern leaves the rest open)"},
+    {"film", 0, NULL, CLI_FLAG, AT(film), 0, 0, NULL, "show the text settling step by step (on standard error)"},
+    {"output", 'o', "FILE", CLI_TEXT, AT(out), 0, 0, NULL, "write here instead of to standard output"},
+    {"format", 0, "KIND", CLI_CHOICE, AT(format), 0, 0, "txt|npy|jsonl",
+     "txt: a sample a line; jsonl: an object a line; npy: class indices [n, positions] (needs -o)"},
+    {"batch", 0, "N", CLI_SIZE, AT(batch), 1, 4096, NULL,
+     "samples a network call (default 8): speed and memory, not results"},
+    {"threads", 0, "N", CLI_SIZE, AT(threads), 1, 1024, NULL, "CPU threads (default: all)"},
+    {"precision", 0, "KIND", CLI_CHOICE, AT(precision), 0, 0, "default|f32|bf16",
+     "arithmetic of the network (default: bf16 where the CPU has it)"},
+    {"raw-weights", 0, NULL, CLI_FLAG, AT(raw), 0, 0, NULL, "the trained weights instead of their average"},
+    {"allow-nonfinite", 0, NULL, CLI_FLAG, AT(nonfinite), 0, 0, NULL, "load weights that hold NaN or infinity"},
+};
+
+/* A run: what was asked for, and what it needs while it goes. */
+typedef struct sample_run {
+    const cli_command *command;
+    const sample_values *v;
+    bfn_context *ctx;
+    bfn_model *model;
+    bfn_model_info info;
+    bfn_solver_options solver;
+    bfn_sampler_options sampler;
+    unsigned char *known;
+    int32_t *known_values;
+    cli_film *film;
+    int32_t *samples; /* a chunk, or all of them for npy */
+    char *text;       /* 4 D + 1 */
+    FILE *out;
+    size_t done; /* samples of finished chunks */
+    bool counting, counted;
+} sample_run;
+
+/* ---- writing ---- */
+
+/* A sample must stay on its line: line ends, tabs and other control characters are escaped. */
+static void put_line(FILE *out, const char *text)
+{
+    for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++) {
+        if (*c == '\n')
+            fputs("\\n", out);
+        else if (*c == '\t')
+            fputs("\\t", out);
+        else if (*c < 0x20 || *c == 0x7f)
+            fprintf(out, "\\x%02x", *c);
+        else
+            fputc(*c, out);
+    }
+    fputc('\n', out);
+}
+
+static void put_json_text(FILE *out, const char *text)
+{
+    fputc('"', out);
+    for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++) {
+        if (*c == '"' || *c == '\\')
+            fprintf(out, "\\%c", *c);
+        else if (*c < 0x20)
+            fprintf(out, "\\u%04x", *c);
+        else
+            fputc(*c, out);
+    }
+    fputc('"', out);
+}
+
+static bfn_status put_sample(sample_run *r, size_t i)
+{
+    const int32_t *sample = r->samples + i * r->info.positions;
+    bfn_status status = bfn_model_decode(r->model, sample, r->text);
+    if (status != BFN_OK)
+        return status;
+    if (r->v->format == FORMAT_TXT) {
+        put_line(r->out, r->text);
+        return BFN_OK;
+    }
+    fprintf(r->out, "{\"i\":%" PRIu64 ",\"seed\":%" PRIu64 ",\"text\":", r->v->first + r->done + i, r->v->seed);
+    put_json_text(r->out, r->text);
+    fputs("}\n", r->out);
+    return BFN_OK;
+}
+
+static int fail_write(const sample_run *r)
+{
+    char safe[512];
+    const char *name = r->v->out != NULL ? cli_safe(r->v->out, safe, sizeof safe) : "standard output";
+    fprintf(stderr, "bfn %s: %s: cannot be written: %s\n", r->command->name, name, strerror(errno));
+    return CLI_EXIT_WRITE;
+}
+
+static int open_output(sample_run *r)
+{
+    r->out = stdout;
+    if (r->v->out == NULL || r->v->format == FORMAT_NPY)
+        return 0;
+    r->out = fopen(r->v->out, "we");
+    return r->out != NULL ? 0 : fail_write(r);
+}
+
+static int close_output(sample_run *r)
+{
+    bool good = r->out == NULL || (fflush(r->out) == 0 && !ferror(r->out));
+    int code = good ? 0 : fail_write(r);
+    if (r->out != NULL && r->out != stdout && fclose(r->out) != 0 && code == 0)
+        code = fail_write(r);
+    r->out = NULL;
+    return code;
+}
+
+/* ---- the run ---- */
+
+static int on_step(void *user, const bfn_sample_step *step)
+{
+    sample_run *r = user;
+    if (r->film != NULL)
+        return cli_film_step(r->film, step);
+    if (r->counting && step->row % 4 == 0) {
+        size_t at = r->done + (size_t)(step->first - (r->v->first + r->done));
+        fprintf(stderr, "\r\033[Ksampling: %zu of %zu, step %zu of %zu", at, r->v->n, step->row, step->n_rows);
+        fflush(stderr);
+        r->counted = true;
+    }
+    return 0;
+}
+
+static void end_counting(sample_run *r)
+{
+    if (r->counted)
+        fputs("\r\033[K", stderr);
+    r->counted = false;
+}
+
+static int library_failure(sample_run *r, bfn_status status)
+{
+    end_counting(r);
+    return cli_fail(r->command, r->ctx, status);
+}
+
+static int sample_chunks(sample_run *r)
+{
+    bool whole = r->v->format == FORMAT_NPY;
+    size_t chunk = whole ? r->v->n : r->v->batch * CHUNK_BATCHES;
+    for (r->done = 0; r->done < r->v->n;) {
+        size_t n = r->v->n - r->done < chunk ? r->v->n - r->done : chunk;
+        bfn_status status = bfn_model_sample(r->model, &r->solver, &r->sampler, r->v->first + r->done, n, r->samples);
+        if (status != BFN_OK)
+            return library_failure(r, status);
+        end_counting(r);
+        for (size_t i = 0; i < n && !whole; i++)
+            if ((status = put_sample(r, i)) != BFN_OK)
+                return library_failure(r, status);
+        if (!whole && (fflush(r->out) != 0 || ferror(r->out)))
+            return fail_write(r);
+        r->done += n;
+    }
+    if (!whole)
+        return 0;
+    bfn_status status = bfn_samples_save_npy(r->ctx, r->v->out, &r->info.flow, r->v->n, r->info.positions, r->samples);
+    return status == BFN_OK ? 0 : library_failure(r, status);
+}
+
+static int no_memory(const sample_run *r)
+{
+    fprintf(stderr, "bfn %s: out of memory: %zu samples of %zu positions\n", r->command->name, r->v->n,
+            r->info.positions);
+    return BFN_ERR_MEMORY;
+}
+
+static int prepare_infill(sample_run *r)
+{
+    if (r->v->infill == NULL)
+        return 0;
+    r->known = calloc(r->info.positions, 1);
+    r->known_values = calloc(r->info.positions, sizeof *r->known_values);
+    if (r->known == NULL || r->known_values == NULL)
+        return no_memory(r);
+    bfn_status status = bfn_model_infill(r->model, r->v->infill, r->known, r->known_values);
+    r->sampler.known = r->known;
+    r->sampler.known_values = r->known_values;
+    return status == BFN_OK ? 0 : library_failure(r, status);
+}
+
+static int prepare(sample_run *r)
+{
+    const sample_values *v = r->v;
+    bfn_model_options o = BFN_MODEL_OPTIONS_INIT;
+    o.precision = (bfn_precision)v->precision;
+    o.raw_weights = v->raw;
+    o.allow_nonfinite = v->nonfinite;
+    bfn_status status = bfn_model_load(r->ctx, &r->model, v->model, &o);
+    if (status != BFN_OK)
+        return cli_fail(r->command, r->ctx, status);
+    bfn_model_get_info(r->model, &r->info);
+    size_t n = v->format == FORMAT_NPY || v->n < v->batch * CHUNK_BATCHES ? v->n : v->batch * CHUNK_BATCHES;
+    r->samples =
+        n <= SIZE_MAX / sizeof(int32_t) / r->info.positions ? calloc(n * r->info.positions, sizeof(int32_t)) : NULL;
+    r->text = malloc(4 * r->info.positions + 1);
+    if (r->samples == NULL || r->text == NULL)
+        return no_memory(r);
+    r->sampler = (bfn_sampler_options)BFN_SAMPLER_OPTIONS_INIT;
+    r->sampler.seed = v->seed;
+    r->sampler.batch = v->batch;
+    r->sampler.clip = (bfn_clip)v->clip;
+    r->sampler.step = on_step;
+    r->sampler.step_user = r;
+    int code = prepare_infill(r);
+    if (code == 0 && v->film && (r->film = cli_film_create(r->model, r->known)) == NULL)
+        return cli_usage(r->command, "--film: needs a text model");
+    r->counting = !v->film && cli_is_terminal(STDERR_FILENO);
+    return code;
+}
+
+/* The plan can be judged before any file is opened: how many steps and evaluations a method can spend does not depend on the model. */
+static int check_plan(sample_run *r)
+{
+    bfn_flow flow = BFN_FLOW_INIT;
+    flow.kind = BFN_DATA_DISCRETE;
+    flow.n_classes = 27;
+    flow.max_sqrt_beta = 1.0;
+    flow.min_variance = flow.clip = 0.0;
+    bfn_plan *plan = NULL;
+    bfn_status status = bfn_plan_create(r->ctx, &plan, &flow, &r->solver);
+    bfn_plan_destroy(plan);
+    if (status == BFN_ERR_ARGUMENT)
+        return cli_usage(r->command, "%s", bfn_errmsg(r->ctx));
+    return status == BFN_OK ? 0 : cli_fail(r->command, r->ctx, status);
+}
+
+static int usage_errors(sample_run *r, sample_values *v)
+{
+    if (v->model == NULL)
+        return cli_usage(r->command, "--model FILE is missing");
+    if (v->format == FORMAT_NPY && v->out == NULL)
+        return cli_usage(r->command, "--format npy: needs -o FILE");
+    if (v->first > UINT64_MAX - v->n)
+        return cli_usage(r->command, "--first: found %" PRIu64 ", needs at most 2^64 - n", v->first);
+    if (!cli_solver_resolve(r->command, r->ctx, &v->solver, &r->solver))
+        return CLI_EXIT_USAGE;
+    return check_plan(r);
+}
+
+static int sample(const cli_command *command, sample_values *v)
+{
+    sample_run r = {.command = command, .v = v};
+    bfn_context_options context = BFN_CONTEXT_OPTIONS_INIT;
+    context.n_threads = (int)v->threads;
+    bfn_status status = bfn_context_create(&r.ctx, &context);
+    if (status != BFN_OK)
+        return cli_no_context(command, status);
+    int code = usage_errors(&r, v);
+    if (code == 0)
+        code = prepare(&r);
+    if (code == 0)
+        code = open_output(&r);
+    if (code == 0)
+        code = sample_chunks(&r);
+    if (code == 0)
+        code = close_output(&r);
+    else if (r.out != NULL && r.out != stdout)
+        fclose(r.out);
+    cli_film_destroy(r.film);
+    free(r.known);
+    free(r.known_values);
+    free(r.samples);
+    free(r.text);
+    bfn_model_destroy(r.model);
+    bfn_context_destroy(r.ctx);
+    return code;
+}
+
+static int run(const cli_command *command, int argc, char **argv)
+{
+    sample_values v = {.n = 1, .batch = 8, .seed = 1, .solver = CLI_SOLVER_VALUES_INIT};
+    size_t n_operands;
+    if (!cli_parse(command, argc, argv, &v, NULL, 0, &n_operands))
+        return CLI_EXIT_USAGE;
+    return sample(command, &v);
+}
+
+const cli_command cli_command_sample = {
+    "sample",
+    "draw text from a model",
+    "--model FILE [options]",
+    "Prints one sample a line on standard output and nothing else there. Sample I of a seed is the same text\n"
+    "for any --n, --batch and --threads. More evaluations (--nfe) make better text; sde2m and ode2m need few,\n"
+    "bfn (the original sampler) needs many. `bfn plan` shows the numbers behind a method.",
+    options,
+    sizeof options / sizeof options[0],
+    "  bfn sample --model models/text8-small.safetensors --method sde2m --nfe 10 --n 8\n"
+    "  bfn sample --model m.safetensors --method ode2m --corrector --nfe 20 --film\n"
+    "  bfn sample --model m.safetensors --infill \"the ____ of the\" --n 5\n"
+    "  bfn sample --model m.safetensors --n 1000 --format npy -o samples.npy",
+    run,
+};

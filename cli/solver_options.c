@@ -1,0 +1,102 @@
+/* solver_options.c: --method, --nfe, --grid and their kin into the library's solver options. */
+#include "solver_options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* "0.001,0.2,1" after "list:". */
+static bool parse_list(const cli_command *command, const char *text, cli_solver_values *v, bfn_solver_options *solver)
+{
+    size_t n = 0;
+    for (const char *c = text;; c++) {
+        char number[64];
+        size_t length = strcspn(c, ",");
+        if (n == CLI_MAX_TIMES) {
+            cli_usage(command, "--grid: more than %d times", CLI_MAX_TIMES);
+            return false;
+        }
+        snprintf(number, sizeof number, "%.*s", (int)(length < 60 ? length : 60), c);
+        if (!cli_number(number, &v->times[n]) || v->times[n] < 0.0 || v->times[n] > 1.0 ||
+            (n > 0 && v->times[n] <= v->times[n - 1])) {
+            cli_usage(command, "--grid: found \"%s\" as time %zu, needs increasing numbers from 0 to 1", number, n);
+            return false;
+        }
+        n++;
+        c += length;
+        if (*c == '\0')
+            break;
+    }
+    if (n < 2 || v->times[n - 1] < 1.0) {
+        cli_usage(command, "--grid: found \"list:%s\", needs two times or more, the last of them 1", text);
+        return false;
+    }
+    solver->grid = BFN_GRID_LIST;
+    solver->times = v->times;
+    solver->n_times = n;
+    return true;
+}
+
+static bool parse_grid(const cli_command *command, cli_solver_values *v, bfn_solver_options *solver)
+{
+    if (strcmp(v->grid, "time") == 0) {
+        solver->grid = BFN_GRID_TIME;
+    } else if (strcmp(v->grid, "logsnr") == 0) {
+        solver->grid = BFN_GRID_LOGSNR;
+    } else if (strncmp(v->grid, "power:", 6) == 0) {
+        solver->grid = BFN_GRID_POWER;
+        if (!cli_number(v->grid + 6, &solver->power) || solver->power < 0.1 || solver->power > 10.0) {
+            cli_usage(command, "--grid: found \"%s\", needs power:R with R from 0.1 to 10", v->grid);
+            return false;
+        }
+    } else if (strncmp(v->grid, "list:", 5) == 0) {
+        return parse_list(command, v->grid + 5, v, solver);
+    } else {
+        cli_usage(command, "--grid: found \"%s\", needs time, logsnr, power:R or list:T0,T1,...,1", v->grid);
+        return false;
+    }
+    return true;
+}
+
+/* Exactly one of steps and evaluations; a list of times says the steps itself. */
+static bool resolve_length(const cli_command *command, const cli_solver_values *v, bfn_solver_options *solver)
+{
+    if (v->nfe > 0 && v->steps > 0) {
+        cli_usage(command, "--nfe and --steps: only one of them can be given");
+        return false;
+    }
+    solver->n_evaluations = v->nfe;
+    solver->n_steps = v->steps;
+    if (v->nfe == 0 && v->steps == 0) {
+        if (solver->grid == BFN_GRID_LIST)
+            solver->n_steps = solver->n_times - 1;
+        else
+            solver->n_evaluations = 20;
+    }
+    if (solver->grid == BFN_GRID_LIST && v->steps > 0 && v->steps != solver->n_times - 1) {
+        cli_usage(command, "--steps: found %zu, --grid lists %zu steps", v->steps, solver->n_times - 1);
+        return false;
+    }
+    return true;
+}
+
+bool cli_solver_resolve(const cli_command *command, bfn_context *ctx, cli_solver_values *v, bfn_solver_options *solver)
+{
+    *solver = (bfn_solver_options)BFN_SOLVER_OPTIONS_INIT;
+    if (bfn_method_parse(ctx, v->method, solver) != BFN_OK) {
+        cli_usage(command, "--method: %s", bfn_errmsg(ctx));
+        return false;
+    }
+    if (!parse_grid(command, v, solver) || !resolve_length(command, v, solver))
+        return false;
+    solver->eta_is_set = v->eta >= 0.0;
+    solver->eta = v->eta >= 0.0 ? v->eta : 0.0;
+    solver->noise_is_set = v->noise >= 0.0;
+    solver->noise = v->noise >= 0.0 ? v->noise : 0.0;
+    solver->start = (bfn_start)v->start;
+    if (v->last != 0)
+        solver->last = (bfn_last)v->last;
+    if (v->prediction != 0)
+        solver->prediction = (bfn_prediction)v->prediction;
+    solver->corrector = v->corrector;
+    return true;
+}
