@@ -1,51 +1,37 @@
 /* update.c: x' = a x + sum_j b_j p_j + k + e z.
  *
- * One pass over memory: blocks of 1024 elements are summed up in a double buffer that stays in the first-level cache, noise is made
- * block by block and never stored, and the result is rounded to float once. Sums in double cost little beside the noise and
- * keep the large opposite weights of high orders from losing digits. The loops are plain so that any compiler vectorises them.
+ * One pass over memory: blocks of 1024 elements, whose noise is made just before and never leaves the first-level cache. Everything that has
+ * a weight, the old state and the noise as well, is one more term of a weighted sum (combine.isa.c). Sums are made in double:
+ * beside the noise that costs little, and the large opposite weights of high orders lose no digits.
  */
 #include "sample/update.h"
 
 #include "base/random.h"
+#include "sample/combine.h"
 
 enum { BLOCK = 1024 };
 
-static void start_block(size_t n, double *restrict sum, double a, double k, const float *restrict x)
-{
-    if (a == 0.0) {
-        for (size_t i = 0; i < n; i++)
-            sum[i] = k;
-        return;
-    }
-    for (size_t i = 0; i < n; i++)
-        sum[i] = a * (double)x[i] + k;
-}
-
-static void add_block(size_t n, double *restrict sum, double factor, const float *restrict term)
-{
-    for (size_t i = 0; i < n; i++)
-        sum[i] += factor * (double)term[i];
-}
-
 void bfn__update(const bfn_plan_row *row, size_t n, float *x, const float *const p[4], const bfn__noise *noise)
 {
-    double sum[BLOCK];
+    const double weight[BFN__MAX_TERMS] = {row->a, row->b[0], row->b[1], row->b[2], row->b[3], row->e};
     float drawn[BLOCK];
     for (size_t first = 0; first < n; first += BLOCK) {
-        size_t m = n - first < BLOCK ? n - first : BLOCK;
-        start_block(m, sum, row->a, row->k, x + first);
-        for (int j = 0; j < 4; j++)
-            if (row->b[j] != 0.0)
-                add_block(m, sum, row->b[j], p[j] + first);
-        if (row->e != 0.0) {
-            const float *z = drawn;
-            if (noise->given != NULL)
-                z = noise->given + first;
+        size_t m = n - first < BLOCK ? n - first : BLOCK, n_terms = 0;
+        double factor[BFN__MAX_TERMS];
+        const float *term[BFN__MAX_TERMS];
+        for (size_t j = 0; j < BFN__MAX_TERMS; j++) {
+            if (weight[j] == 0.0)
+                continue;
+            factor[n_terms] = weight[j];
+            if (j == 0)
+                term[n_terms++] = x + first;
+            else if (j < BFN__MAX_TERMS - 1)
+                term[n_terms++] = p[j - 1] + first;
             else
-                bfn__random_normals(noise->seed, noise->sample, noise->draw, first, m, drawn);
-            add_block(m, sum, row->e, z);
+                term[n_terms++] = noise->given != NULL ? noise->given + first : drawn;
         }
-        for (size_t i = 0; i < m; i++)
-            x[first + i] = (float)sum[i];
+        if (row->e != 0.0 && noise->given == NULL)
+            bfn__random_normals(noise->seed, noise->sample, noise->draw, first, m, drawn);
+        BFN__ISA_PICK(bfn__combine)(m, x + first, row->k, n_terms, factor, term);
     }
 }
