@@ -147,7 +147,7 @@ static void gradients_are_differences(void **state)
     for (size_t f = 0; f < sizeof flows / sizeof *flows; f++) {
         for (int kind = BFN_LOSS_CONTINUOUS_TIME; kind <= BFN_LOSS_RECONSTRUCTION; kind++) {
             for (int published = 0; published < 2; published++) {
-                /* the published rules have jumps, and a recorded reconstruction is at t = 1: there all is steep */
+                /* the published rules for bins have jumps: the next test goes where there is none */
                 problem p = make_problem(flows[f].flow, (bfn_loss_kind)kind, published, 17 + f);
                 bool jumps = published && p.flow.kind != BFN_DATA_DISCRETE && kind != BFN_LOSS_CONTINUOUS_TIME;
                 if (jumps)
@@ -174,12 +174,10 @@ static void published_gradients_are_differences(void **state)
             p.output[2 * i + 1] = i < D ? 1.5f : 3.0f;
         }
         assert_true(gradient_error(&p) < 2e-6);
-        /* far from the data: every own bin is below 1e-5 / 2^-23 of mass */
+        /* far from the data: every own bin has less than 1e-5 of mass */
         for (size_t i = 0; i < B * D; i++) {
             p.output[2 * i] = p.values[i] > 0.0f ? 8.0f : -8.0f;
             p.output[2 * i + 1] = i < D ? -2.0f : 0.5f;
-            if (kind == BFN_LOSS_N_STEP)
-                p.output[2 * i + 1] = i < D ? 0.5f : 1.0f;
         }
         if (kind == BFN_LOSS_RECONSTRUCTION)
             assert_true(gradient_error(&p) < 2e-6);
@@ -202,10 +200,11 @@ static void clipped_predictions_have_no_gradient(void **state)
     for (int kind = BFN_LOSS_CONTINUOUS_TIME; kind <= BFN_LOSS_RECONSTRUCTION; kind++) {
         problem q = make_problem(&BINS_16, (bfn_loss_kind)kind, 0, 3);
         float g[2 * B * D];
-        q.output[1] = 11.0f; /* ln deviation beyond 10, and the deviation beyond its limits */
+        q.output[1] = 11.0f; /* ln deviation beyond 10, and deviation beyond its limits */
         q.output[3] = -11.0f;
+        q.output[5] = 6.0f;
         run_loss(&q, loss, g);
-        assert_true(g[1] == 0.0f && g[3] == 0.0f && g[5] != 0.0f);
+        assert_true(g[1] == 0.0f && g[3] == 0.0f && g[5] == 0.0f && g[7] != 0.0f);
     }
 }
 
@@ -323,8 +322,18 @@ static void sure_predictions(void **state)
                 assert_true(isfinite(gradient[i]));
         }
     }
-    problem p = make_problem(&BINARY, BFN_LOSS_CONTINUOUS_TIME, 0, 8);
+    bfn_flow sharp = BINARY;
+    sharp.max_sqrt_beta = 10.0;
+    problem q = make_problem(&sharp, BFN_LOSS_N_STEP, 1, 8);
+    q.options.n_steps = 1;
+    q.t[0] = q.t[1] = 0.0;
     double loss[B * D];
+    for (size_t i = 0; i < B * D; i++)
+        q.output[i] = q.classes[i] == 0 ? 60.0f : -60.0f;
+    run_loss(&q, loss, NULL);
+    for (size_t i = 0; i < B * D; i++) /* 1 - p = 9e-27 decides */
+        assert_close(loss[i], brute_discrete(&q, i, false), 1e-9 * fabs(loss[i]));
+    problem p = make_problem(&BINARY, BFN_LOSS_CONTINUOUS_TIME, 0, 8);
     for (size_t i = 0; i < B * D; i++)
         p.output[i] = p.classes[i] == 1 ? 30.0f : -30.0f;
     run_loss(&p, loss, NULL);
@@ -408,26 +417,31 @@ static void discretised_losses_match_brute_force(void **state)
     }
 }
 
+/* Own bins from likely to hopeless: the published rule changes to the density at 1e-5. */
 static void reconstructions_match_brute_force(void **state)
 {
     (void)state;
-    problem p = make_problem(&BINS_16, BFN_LOSS_RECONSTRUCTION, 0, 61);
-    double loss[B * D], published[B * D];
-    p.output[0] = 4.0f, p.output[1] = -1.0f; /* so far off that the published rule takes the density */
-    run_loss(&p, loss, NULL);
-    p.options.published_mixture = 1;
-    run_loss(&p, published, NULL);
-    size_t n_density = 0;
-    for (size_t i = 0; i < B * D; i++) {
-        long double mean, deviation;
-        data_normal(&p, i, &mean, &deviation);
-        long double want = mass(16, mean, deviation, (size_t)p.classes[i]);
-        assert_close(loss[i], (double)-logl(want), 1e-9 * (1.0 + loss[i]));
-        n_density += want < 1e-5L;
-        long double density = -ln_normal((long double)p.values[i], mean, deviation * deviation) - logl(2.0L / 16);
-        assert_close(published[i], want < 1e-5L ? (double)density : loss[i], 1e-9 * (1.0 + loss[i]));
+    size_t n_density = 0, n_near = 0, n = 0;
+    for (float far = 0.0f; far < 6.0f; far += 0.05f) {
+        problem p = make_problem(&BINS_16, BFN_LOSS_RECONSTRUCTION, 0, 61);
+        double loss[B * D], published[B * D];
+        for (size_t i = 0; i < B * D; i++)
+            p.output[2 * i] += p.values[i] > 0.0f ? far : -far;
+        run_loss(&p, loss, NULL);
+        p.options.published_mixture = 1;
+        run_loss(&p, published, NULL);
+        for (size_t i = 0; i < B * D; i++, n++) {
+            long double mean, deviation;
+            data_normal(&p, i, &mean, &deviation);
+            long double want = mass(16, mean, deviation, (size_t)p.classes[i]);
+            assert_close(loss[i], (double)-logl(want), 1e-9 * (1.0 + loss[i]));
+            long double density = -ln_normal((long double)p.values[i], mean, deviation * deviation) - logl(2.0L / 16);
+            assert_close(published[i], want < 1e-5L ? (double)density : loss[i], 1e-9 * (1.0 + loss[i]));
+            n_density += want < 1e-5L;
+            n_near += want < 1e-5L && want > 1e-6L;
+        }
     }
-    assert_true(n_density > 0 && n_density < B * D);
+    assert_true(n_near > 0 && n_density > n_near && n_density < n);
 }
 
 /* Continuous data: bins and width follow from min_variance, or n_classes. */

@@ -218,7 +218,7 @@ static void normals_are_box_muller(void **state)
     }
     print_message("%zu normals: worst %.0f ulp of float, %zu not the nearest float\n", n, worst, n_off);
     assert_true(worst <= 1.0);
-    assert_true((double)n_off < 1e-3 * (double)n);
+    assert_true((double)n_off < 4e-5 * (double)n);
 }
 
 static int ascending(const void *a, const void *b)

@@ -36,12 +36,12 @@ static inline float exp_not_positive(float x)
     return x < lowest ? 0.0f : p * scale;
 }
 
-/* NaN wins over everything. */
 static inline float larger(float a, float b)
 {
-    return a > b || a != a ? a : b;
+    return a > b ? a : b;
 }
 
+/* A NaN is passed over here; its own exponential then makes the row's sum NaN. */
 static float row_max(size_t K, const float *x)
 {
     float lane[LANES];
