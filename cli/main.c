@@ -14,8 +14,8 @@
 #include <string.h>
 
 const cli_command *const cli_commands[] = {
-    &cli_command_train, &cli_command_sample, &cli_command_eval,
-    &cli_command_info,  &cli_command_export, &cli_command_selftest,
+    &cli_command_train, &cli_command_sample, &cli_command_eval,     &cli_command_info,
+    &cli_command_plan,  &cli_command_export, &cli_command_selftest,
 };
 
 size_t cli_n_commands(void)
