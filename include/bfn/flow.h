@@ -84,7 +84,8 @@ BFN_API void bfn_flow_predict(const bfn_flow *flow, size_t B, size_t D, const fl
 
 /* A draw from the output distribution instead of its mean: discrete: one-hot of k ~ Cat; discretised: centre of a bin drawn by
  * quantising N(mu_x, sigma_x); continuous: the same as bfn_flow_predict.
- *   randoms  [B,D]: discrete: uniforms in (0,1) (inverse CDF in class order); discretised: standard normals */
+ *   randoms  [B,D]: discrete: uniforms in (0,1), inverse CDF in class order (the published binary draw is class 1 where u < P(class 1):
+ *            to replay it, give 1 - u); discretised: standard normals */
 BFN_API void bfn_flow_predict_drawn(const bfn_flow *flow, size_t B, size_t D, const float *state, const double *t,
                                     const float *output, const double *randoms, float *prediction);
 
