@@ -53,7 +53,7 @@ bfn_status bfn__yaml_get_numbers(bfn__yaml *tree, const char *path, double low, 
 /* Mark a path (and, with subtree, everything below it) as known without reading it. */
 void bfn__yaml_allow(bfn__yaml *tree, const char *path, bool subtree);
 /* BFN_ERR_ARGUMENT for the first node that nobody asked for, with its line and the nearest of the known or offered paths.
- * offered (may be NULL): NULL-terminated list of full paths that are allowed, for the suggestion. */
+ * offered (may be NULL): NULL-terminated list of full paths that the suggestion may name besides the asked ones. */
 bfn_status bfn__yaml_check_unknown(bfn__yaml *tree, const char *const *offered);
 
 /* A BFN_ERR_ARGUMENT that names source, line and value of a path: "label: line 7: path is "value", allowed: ..." (allowed is a printf format). */

@@ -238,11 +238,14 @@ typedef struct candidates {
     size_t n;
 } candidates;
 
-static bool is_known(const bfn__yaml *tree, const char *path, bool is_mapping)
+static bool is_known(const bfn__yaml *tree, const char *const *offered, const char *path, bool is_mapping)
 {
     for (const bfn__yaml_asked *a = tree->asked; a != NULL; a = a->next)
         if (strcmp(path, a->path) == 0 || (a->subtree && (a->path[0] == '\0' || is_above(a->path, path))) ||
             (is_mapping && is_above(path, a->path)))
+            return true;
+    for (size_t i = 0; is_mapping && offered != NULL && offered[i] != NULL; i++)
+        if (is_above(path, offered[i]))
             return true;
     return false;
 }
@@ -263,6 +266,18 @@ static const char *suggestion(const candidates *c, const char *path)
     return near < c->n ? c->paths[near] : NULL;
 }
 
+/* A path, and the mapping that it lies in. */
+static bfn_status add_candidate(bfn__yaml *tree, candidates *c, const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    if (path[0] != '\0')
+        c->paths[c->n++] = path;
+    if (dot == NULL)
+        return BFN_OK;
+    c->paths[c->n] = bfn__yaml_text(tree, path, (size_t)(dot - path));
+    return c->paths[c->n++] != NULL ? BFN_OK : BFN_ERR_MEMORY;
+}
+
 static bfn_status collect(bfn__yaml *tree, const char *const *offered, candidates *c)
 {
     size_t n = 0;
@@ -270,15 +285,13 @@ static bfn_status collect(bfn__yaml *tree, const char *const *offered, candidate
         n++;
     for (size_t i = 0; offered != NULL && offered[i] != NULL; i++)
         n++;
-    c->paths = bfn__yaml_take(tree, (n + 1) * sizeof *c->paths);
-    if (c->paths == NULL)
-        return BFN_ERR_MEMORY;
-    for (const bfn__yaml_asked *a = tree->asked; a != NULL; a = a->next)
-        if (a->path[0] != '\0')
-            c->paths[c->n++] = a->path;
-    for (size_t i = 0; offered != NULL && offered[i] != NULL; i++)
-        c->paths[c->n++] = offered[i];
-    return BFN_OK;
+    c->paths = bfn__yaml_take(tree, (2 * n + 1) * sizeof *c->paths);
+    bfn_status status = c->paths != NULL ? BFN_OK : BFN_ERR_MEMORY;
+    for (const bfn__yaml_asked *a = tree->asked; a != NULL && status == BFN_OK; a = a->next)
+        status = add_candidate(tree, c, a->path);
+    for (size_t i = 0; offered != NULL && offered[i] != NULL && status == BFN_OK; i++)
+        status = add_candidate(tree, c, offered[i]);
+    return status;
 }
 
 static bfn_status refuse(bfn__yaml *tree, const char *const *offered, const bfn__yaml_node *node, const char *path)
@@ -302,7 +315,7 @@ static bfn_status check_children(bfn__yaml *tree, const char *const *offered, co
         char path[PATH_MAX_BYTES];
         int n = snprintf(path, sizeof path, "%s%s%s", above, above[0] != '\0' ? "." : "", node->key);
         bool mapping = node->kind == BFN__YAML_MAPPING || (node->kind == BFN__YAML_SCALAR && node->value[0] == '\0');
-        if (n >= PATH_MAX_BYTES || !is_known(tree, path, mapping))
+        if (n >= PATH_MAX_BYTES || !is_known(tree, offered, path, mapping))
             return refuse(tree, offered, node, path);
         if (node->kind != BFN__YAML_MAPPING)
             continue;
