@@ -42,7 +42,8 @@ layer_uses() {
 # Public headers that a layer may know.
 layer_knows() {
     case $1 in
-    base | nn | io) echo "status.h" ;;
+    base | io) echo "status.h" ;;
+    nn) echo "status.h bench.h" ;;
     flow) echo "status.h flow.h" ;;
     solver) echo "status.h flow.h solver.h methods.def" ;;
     sample) echo "status.h flow.h solver.h methods.def sample.h" ;;
