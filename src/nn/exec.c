@@ -285,6 +285,30 @@ static bfn_status make_arena(compile *c)
     return BFN_OK;
 }
 
+/* How products are made: packed weights in bf16 or, on AVX-512, f32 for inference, if oneDNN has them; else bfn__gemm. */
+static bfn_status choose_products(bfn__exec *e)
+{
+    bool avx512 = strncmp(bfn__cpu_path(), "avx512", 6) == 0, has_bf16 = strcmp(bfn__cpu_path(), "avx512_bf16") == 0;
+    bool wants_bf16 = e->options.precision == BFN__BF16 && !e->options.training;
+    e->precision = wants_bf16 && (has_bf16 || e->options.emulate_bf16) ? BFN__BF16 : BFN__F32;
+    bool emulated = e->precision == BFN__BF16 && e->options.emulate_bf16;
+    if (!e->options.training && !emulated && (avx512 || e->options.packed)) {
+        bfn_status status = bfn__dnnl_create(e->ctx, &e->dnnl, e->n_threads);
+        if (status != BFN_OK)
+            return status;
+    }
+    bool all = true;
+    for (size_t i = 0; i < e->n_steps; i++)
+        all = (e->steps[i].node.kind != BFN__OP_LINEAR || bfn__linear_prepare(e, &e->steps[i])) && all;
+    if (all)
+        return BFN_OK;
+    e->precision = BFN__F32;
+    for (size_t i = 0; i < e->n_steps; i++)
+        if (e->steps[i].node.kind == BFN__OP_LINEAR)
+            (void)bfn__linear_prepare(e, &e->steps[i]);
+    return BFN_OK;
+}
+
 static bfn_status compile_all(bfn__exec *e)
 {
     size_t n = e->net->n_nodes;
@@ -298,10 +322,12 @@ static bfn_status compile_all(bfn__exec *e)
     if (e->options.training)
         share_gradients(&c, c.readers);
     plan_values(&c);
-    for (size_t i = 0; i < e->n_steps; i++)
+    bfn_status status = choose_products(e);
+    for (size_t i = 0; status == BFN_OK && i < e->n_steps; i++)
         if (bfn__ops[e->steps[i].node.kind].plan != NULL)
             bfn__ops[e->steps[i].node.kind].plan(e, &e->steps[i], i);
-    bfn_status status = make_arena(&c);
+    if (status == BFN_OK)
+        status = make_arena(&c);
     bfn__free(e->ctx, c.readers);
     bfn__free(e->ctx, e->buffers);
     bfn__free(e->ctx, e->owners);
@@ -321,7 +347,6 @@ bfn_status bfn__exec_create(bfn_context *ctx, bfn__exec **out, const bfn__net *n
     e->ctx = ctx;
     e->net = net;
     e->options = *options;
-    e->precision = BFN__F32;
     e->k = bfn__kernels_get();
     e->n_threads = bfn__n_threads(ctx);
     e->input = NONE;
@@ -339,6 +364,9 @@ void bfn__exec_destroy(bfn__exec *e)
     if (e == NULL)
         return;
     bfn_context *ctx = e->ctx;
+    for (size_t i = 0; e->steps != NULL && i < e->n_steps; i++)
+        bfn__free(ctx, e->steps[i].weights);
+    bfn__dnnl_destroy(e->dnnl);
     bfn__free(ctx, e->steps);
     bfn__free(ctx, e->values);
     bfn__free(ctx, e->arena);
@@ -361,22 +389,6 @@ size_t bfn__exec_bytes(const bfn__exec *e)
 
 /* ---- running ---- */
 
-bfn_status bfn__exec_set_params(bfn__exec *e, const float *params)
-{
-    e->params = params;
-    e->n_forward = 0;
-    for (size_t i = 0; i < e->n_steps; i++)
-        if (bfn__ops[e->steps[i].node.kind].set_params != NULL)
-            bfn__ops[e->steps[i].node.kind].set_params(e, &e->steps[i]);
-    return BFN_OK;
-}
-
-void bfn__exec_set_dropout(bfn__exec *e, uint64_t seed, uint64_t step)
-{
-    e->dropout_seed = seed;
-    e->dropout_step = step;
-}
-
 static bfn_status run_status(bfn__exec *e)
 {
     if (!e->failed)
@@ -384,6 +396,22 @@ static bfn_status run_status(bfn__exec *e)
     e->failed = false;
     return bfn__fail(e->ctx, BFN_ERR_MEMORY,
                      "oneDNN had no memory for a product: take a smaller batch or fewer threads");
+}
+
+bfn_status bfn__exec_set_params(bfn__exec *e, const float *params)
+{
+    e->params = params;
+    e->n_forward = 0;
+    for (size_t i = 0; i < e->n_steps; i++)
+        if (bfn__ops[e->steps[i].node.kind].set_params != NULL)
+            bfn__ops[e->steps[i].node.kind].set_params(e, &e->steps[i]);
+    return run_status(e);
+}
+
+void bfn__exec_set_dropout(bfn__exec *e, uint64_t seed, uint64_t step)
+{
+    e->dropout_seed = seed;
+    e->dropout_step = step;
 }
 
 bfn_status bfn__exec_forward(bfn__exec *e, size_t n, const float *shown, const double *t, float *out)

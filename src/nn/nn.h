@@ -65,6 +65,9 @@ typedef struct bfn__exec_options {
     size_t batch;             /* largest n given to forward, >= 1 */
     bfn__precision precision; /* BF16 falls back to f32 where the CPU lacks it; training is f32 */
     bool training;
+    /* for tests: */
+    bool emulate_bf16; /* BF16 where the CPU lacks it: operands are rounded to bf16 and multiplied in f32 */
+    bool packed;       /* products by oneDNN's primitives with packed weights even where dnnl_sgemm is faster */
 } bfn__exec_options;
 
 bfn_status bfn__exec_create(bfn_context *ctx, bfn__exec **out, const bfn__net *net, const bfn__exec_options *options);

@@ -7,9 +7,10 @@
  * Backward: dX = dY W on tiles of rows; dW += dY^T X on tiles of W's rows, each summed over all samples by one product, so it depends
  * on the batch but not on the threads.
  */
-#include "nn/dnnl_ops.h"
 #include "nn/ops.h"
 #include "nn/parallel.h"
+
+#include <string.h>
 
 enum { GRAD_TILE = 96 };
 
@@ -41,10 +42,71 @@ double bfn__linear_products(const bfn__net *net, const bfn__node *node)
     return (double)node->rows * (double)node->cols * (double)net->nodes[node->in[0]].cols;
 }
 
+/* Small products stay in f32: there is nothing to win, and the network's input keeps its digits. */
+static bool worth_bf16(const bfn__exec *e, const bfn__step *s)
+{
+    return e->values[s->node.in[0]].cols >= 32 && s->node.cols >= 16;
+}
+
+static size_t low_stride(size_t in) /* of rows of operands rounded to bf16 */
+{
+    return (bfn__row_stride(in) + 31) / 32 * 32;
+}
+
+/* Sizes of the tiles: [0] all but the last, [1] the last. */
+static void tile_sizes(const linear_run *run, const bfn__value *y, size_t rows[2], size_t cols[2])
+{
+    rows[0] = run->tile_rows;
+    cols[0] = run->tile_cols;
+    rows[1] = y->rows - (run->tiles_a_sample - 1) * run->tile_rows;
+    cols[1] = y->cols - (run->col_tiles - 1) * run->tile_cols;
+}
+
+bool bfn__linear_prepare(bfn__exec *e, bfn__step *s)
+{
+    const bfn__value *x = &e->values[s->node.in[0]], *y = &e->values[s->out];
+    linear_run run = make_run(e, s, 1);
+    size_t rows[2], cols[2];
+    s->low = e->precision == BFN__BF16 && worth_bf16(e, s);
+    tile_sizes(&run, y, rows, cols);
+    memset(s->products, 0, sizeof s->products);
+    if (e->dnnl == NULL || (e->precision == BFN__BF16 && !s->low) || x->cols < 32)
+        return true;
+    for (int c = 0; c < 2; c++) {
+        for (int r = 0; r < 2; r++) {
+            bfn__product_key key = {rows[r], cols[c], x->cols,     s->low ? low_stride(x->cols) : x->ld,
+                                    y->ld,   s->low,  s->in_place, e->options.packed};
+            s->products[r][c] = bfn__dnnl_product(e->dnnl, &key, r > 0 ? s->products[0][c] : NULL);
+            if (s->products[r][c] == NULL) {
+                memset(s->products, 0, sizeof s->products);
+                return !s->low;
+            }
+        }
+    }
+    return true;
+}
+
+/* Floats of a packed block, a multiple of 16. */
+static size_t block_floats(const bfn__step *s, bool last)
+{
+    return (bfn__product_packed_bytes(s->products[0][last]) + 63) / 64 * 16;
+}
+
 void bfn__linear_plan(bfn__exec *e, bfn__step *s, size_t now)
 {
     (void)now;
     size_t in = e->values[s->node.in[0]].cols, out = s->node.cols, end = bfn__exec_times(e) - 1;
+    linear_run run = make_run(e, s, 1);
+    if (s->low)
+        bfn__exec_scratch(e, run.tile_rows * low_stride(in));
+    if (s->products[0][0] != NULL) {
+        size_t blocks = (run.col_tiles - 1) * block_floats(s, false) + block_floats(s, true);
+        bfn__exec_buffer(e, blocks, 0, end, &s->packed);
+        s->weights = bfn__calloc(e->ctx, run.col_tiles, sizeof *s->weights);
+        if (s->weights == NULL)
+            e->status = BFN_ERR_MEMORY;
+        return;
+    }
     s->ld_packed = bfn__row_stride(out);
     bfn__exec_buffer(e, in * s->ld_packed, 0, end, &s->packed);
     s->ld_padded = bfn__row_stride(in);
@@ -72,8 +134,25 @@ static void pack_rows(void *arg, size_t i, int thread)
             p->padded[o * p->ld_padded + k] = p->w[o * p->in + k];
 }
 
+static void pack_blocks(bfn__exec *e, bfn__step *s)
+{
+    linear_run run = make_run(e, s, 1);
+    size_t in = e->values[s->node.in[0]].cols;
+    const float *w = bfn__exec_param(e, s->node.weight);
+    for (size_t c = 0; c < run.col_tiles; c++) {
+        float *block = s->packed + c * block_floats(s, false);
+        if (!bfn__dnnl_pack(e->dnnl, s->products[0][c + 1 == run.col_tiles], w + c * run.tile_cols * in, in, block,
+                            &s->weights[c]))
+            bfn__exec_fail(e);
+    }
+}
+
 void bfn__linear_set_params(bfn__exec *e, bfn__step *s)
 {
+    if (s->products[0][0] != NULL) {
+        pack_blocks(e, s);
+        return;
+    }
     pack_run p = {bfn__exec_param(e, s->node.weight),
                   s->packed,
                   s->padded,
@@ -82,15 +161,51 @@ void bfn__linear_set_params(bfn__exec *e, bfn__step *s)
                   s->ld_packed,
                   s->ld_padded};
     bfn__loop(e->n_threads, ceil_div(p.out, 16), pack_rows, &p);
+    if (s->low)
+        e->k->round_bf16(p.in * p.ld_packed, s->packed, s->packed);
+}
+
+/* The tile of X as bf16, or rounded to bf16 but kept as float where oneDNN cannot multiply bf16. */
+static const void *lowered(const linear_run *run, size_t row, size_t rows, int thread)
+{
+    const bfn__exec *e = run->e;
+    const bfn__value *x = &e->values[run->s->node.in[0]];
+    float *scratch = e->scratch + (size_t)thread * e->scratch_floats;
+    size_t ld = low_stride(x->cols);
+    for (size_t r = 0; r < rows; r++) {
+        const float *from = x->data + (row + r) * x->ld;
+        if (run->s->products[0][0] != NULL)
+            e->k->to_bf16(x->cols, from, (uint16_t *)scratch + r * ld);
+        else
+            e->k->round_bf16(x->cols, from, scratch + r * ld);
+    }
+    return scratch;
+}
+
+/* out [rows, cols] (+)= X W^T for the tile at (row, col). */
+static void multiply_tile(const linear_run *run, size_t row, size_t rows, size_t col, size_t cols, float *out,
+                          size_t ld_out, int thread)
+{
+    const bfn__step *s = run->s;
+    const bfn__value *x = &run->e->values[s->node.in[0]];
+    const void *a = s->low ? lowered(run, row, rows, thread) : (const void *)(x->data + row * x->ld);
+    bool ok;
+    if (s->products[0][0] != NULL)
+        ok = bfn__product_run(run->e->dnnl, s->products[rows != run->tile_rows][cols != run->tile_cols], thread, a,
+                              s->weights[col / run->tile_cols], out);
+    else
+        ok = bfn__gemm(false, false, rows, cols, x->cols, a, s->low ? low_stride(x->cols) : x->ld, s->packed + col,
+                       s->ld_packed, s->in_place ? 1.0f : 0.0f, out, ld_out);
+    if (!ok)
+        bfn__exec_fail(run->e);
 }
 
 static void forward_tile(void *arg, size_t i, int thread)
 {
-    (void)thread;
     const linear_run *run = arg;
     const bfn__exec *e = run->e;
     const bfn__step *s = run->s;
-    const bfn__value *x = &e->values[s->node.in[0]], *y = &e->values[s->out];
+    const bfn__value *y = &e->values[s->out];
     size_t tile = i / run->col_tiles, col = i % run->col_tiles * run->tile_cols;
     size_t row = tile % run->tiles_a_sample * run->tile_rows;
     size_t rows = y->rows - row < run->tile_rows ? y->rows - row : run->tile_rows;
@@ -101,9 +216,7 @@ static void forward_tile(void *arg, size_t i, int thread)
     const float *bias = bfn__exec_param(e, s->node.bias);
     if (bias != NULL)
         bias += col;
-    if (!bfn__gemm(false, false, rows, cols, x->cols, x->data + row * x->ld, x->ld, s->packed + col, s->ld_packed,
-                   s->in_place ? 1.0f : 0.0f, p, product->ld))
-        bfn__exec_fail(run->e);
+    multiply_tile(run, row, rows, col, cols, p, product->ld, thread);
     if (s->node.act == BFN__ACT_GELU) {
         e->k->bias_gelu(rows, cols, p, product->ld, bias, out, y->ld);
         bias = NULL;

@@ -2,6 +2,7 @@
 #ifndef BFN_NN_OPS_H
 #define BFN_NN_OPS_H
 
+#include "nn/dnnl_ops.h"
 #include "nn/graph.h"
 #include "nn/kernels.h"
 #include "nn/plan.h"
@@ -22,8 +23,11 @@ typedef struct bfn__step {
     bool add_in[2];  /* backward: the gradient of in[k] holds something already: add to it */
     bool same_in[2]; /* backward: the gradient of in[k] is the very memory of out's gradient */
     bool in_place;   /* forward: out is the memory of in[1] */
-    float *packed;   /* LINEAR: W^T, row stride ld_packed */
+    float *packed;   /* LINEAR: W^T, row stride ld_packed; or a block in oneDNN's layout for each tile of columns */
     size_t ld_packed;
+    const bfn__product *products[2][2]; /* primitives for [last tile of rows][last tile of columns]; NULL: bfn__gemm */
+    void **weights;                     /* ... handles of the packed blocks, one for each tile of columns */
+    bool low;                           /* operands are rounded to bf16 */
     float *padded; /* LINEAR, training: W with row stride ld_padded, when its own stride is a bad one; else NULL */
     size_t ld_padded;
     float *saved; /* kept from forward to backward */
@@ -36,6 +40,7 @@ struct bfn__exec {
     bfn__exec_options options;
     bfn__precision precision;
     const bfn__kernels *k;
+    bfn__dnnl *dnnl; /* NULL: all products are bfn__gemm */
     int n_threads;
     size_t n_steps;
     bfn__step *steps;
@@ -102,6 +107,8 @@ static inline bool bfn__wants_grad(const bfn__exec *e, const bfn__step *s, int k
 }
 
 /* op_linear.c */
+/* Decide how the step multiplies; false: not possible with e's precision here (fall back). Before plan. */
+bool bfn__linear_prepare(bfn__exec *e, bfn__step *s);
 double bfn__linear_products(const bfn__net *net, const bfn__node *node);
 void bfn__linear_plan(bfn__exec *e, bfn__step *s, size_t now);
 void bfn__linear_set_params(bfn__exec *e, bfn__step *s);

@@ -110,7 +110,7 @@ double bfn__peak_of_product(bfn_context *ctx, bool bf16, double seconds)
         a[i] = (float)(i % 97) * 0.01f;
     double best = 0.0, start = bfn__seconds();
     for (int i = 0; i < 2 || bfn__seconds() - start < seconds; i++) {
-        double took = bfn__dnnl_time_product(bfn__n_threads(ctx), bf16, N, a, b, c);
+        double took = bfn__dnnl_time_product(ctx, bfn__n_threads(ctx), bf16, N, a, b, c);
         if (took <= 0.0)
             break;
         double rate = 2.0 * (double)N * N * N / took;
