@@ -205,14 +205,14 @@ static void test_is_clean(void **state)
         text[i] = i % 5 == 4 ? ' ' : (char)('a' + i % 26);
     assert_true(bfn__text8_is_clean(text, N));
     assert_true(bfn__text8_is_clean(text, 0));
-    for (size_t i = 0; i < N; i++) {
+    for (size_t i = 0; i<N; i += i % 4096> 8 && i % 4096 < 4088 ? 37 : 1) { /* all places near the ends of blocks */
         static const char bad[] = {'A', '\n', '0', '{', '`', '\x00', '\x80', '\xff'};
         char old = text[i];
         text[i] = bad[i % sizeof bad];
         assert_false(bfn__text8_is_clean(text, N));
         text[i] = old;
     }
-    for (size_t i = 5; i < N; i += 5) { /* a second space beside one */
+    for (size_t i = 5; i < N; i += 35) { /* a second space beside one */
         char old = text[i];
         text[i] = ' ';
         assert_false(bfn__text8_is_clean(text, N));
@@ -329,8 +329,8 @@ static void test_permutation(void **state)
 static void test_permutation_is_random(void **state)
 {
     (void)state;
-    enum { N = 2000 };
-    for (uint64_t epoch = 0; epoch < 5; epoch++) {
+    enum { N = 1000 };
+    for (uint64_t epoch = 0; epoch < 2; epoch++) {
         double sum = 0.0;
         size_t fixed = 0, same_epoch = 0, same_seed = 0;
         for (uint64_t i = 0; i < N; i++) {
@@ -407,7 +407,7 @@ static void test_stream(void **state)
 static void test_training_windows(void **state)
 {
     (void)state;
-    enum { N = 60, T = 4, DRAWS = 20000 };
+    enum { N = 60, T = 4, DRAWS = 5000 };
     char *text = malloc(3 * N);
     for (size_t i = 0; i < N; i++) { /* character i is U+0800 + i: its index is i */
         text[3 * i] = (char)0xe0;
@@ -634,7 +634,7 @@ static void test_arbitrary_bytes(void **state)
     (void)state;
     uint32_t x = 1;
     size_t accepted = 0;
-    for (int round = 0; round < 3000; round++) {
+    for (int round = 0; round < 1000; round++) {
         static const char *const parts[] = {"a", "b", "\n",       "\r\n",         "\r",
                                             " ", "1", "\xc3\xa9", "\xe2\x82\xac", "\xef\xbb\xbf"};
         char bytes[64 + 4];
@@ -667,7 +667,7 @@ static void test_arbitrary_bytes(void **state)
         }
         bfn__textset_destroy(set);
     }
-    assert_true(accepted > 100);
+    assert_true(accepted > 50);
 }
 
 static void test_moments(void **state)
