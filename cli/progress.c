@@ -72,7 +72,7 @@ static void describe(const cli_progress *p, const bfn_train_progress *s, char pa
     snprintf(parts[0], PART_BYTES, "step %llu/%llu", (unsigned long long)s->step, (unsigned long long)s->n_steps);
     snprintf(parts[1], PART_BYTES, "loss %.4f", p->loss);
     if (isfinite(s->valid_bound))
-        snprintf(parts[2], PART_BYTES, "%.3f bits/char", s->valid_bound);
+        snprintf(parts[2], PART_BYTES, s->valid_bound < 1000.0 ? "%.3f bits/char" : "%.2g bits/char", s->valid_bound);
     else
         parts[2][0] = '\0';
     snprintf(parts[3], PART_BYTES, "%s", rate);

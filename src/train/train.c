@@ -275,9 +275,11 @@ static void describe(bfn__trainer *tr)
     size_t arena = bfn__net_arena(tr->net) * sizeof(float);
     bfn__log(tr->ctx, "network    %s, %.3g M parameters, %.3g GFLOP a sequence forward", bfn__net_class(tr->net),
              1e-6 * (double)n, 1e-9 * bfn__net_flops(tr->net));
-    bfn__log(tr->ctx, "data       %zu %s to train on, %zu to validate; %zu symbols, sequences of %zu",
-             bfn__textset_n_symbols(tr->text, BFN__SPLIT_TRAIN), tr->config.data.lines ? "lines" : "characters",
-             bfn__textset_n_symbols(tr->text, BFN__SPLIT_VALID), bfn__alphabet_size(tr->data.alphabet), tr->D);
+    bfn__log(tr->ctx, "data       %.3g M %s, %.3g M more to validate; %zu symbols, sequences of %zu",
+             1e-6 * (double)bfn__textset_n_symbols(tr->text, BFN__SPLIT_TRAIN),
+             tr->config.data.lines ? "lines" : "characters",
+             1e-6 * (double)bfn__textset_n_symbols(tr->text, BFN__SPLIT_VALID), bfn__alphabet_size(tr->data.alphabet),
+             tr->D);
     bfn__log(tr->ctx, "training   %zu steps of %zu sequences, %.0f MB of memory", tr->config.train.steps, tr->total,
              1e-6 * (double)(5 * arena + bfn__exec_bytes(tr->exec)));
 }
