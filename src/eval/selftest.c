@@ -12,7 +12,7 @@
 
 static void emit(bfn__selftest *st, const char *line)
 {
-    if (st->print != NULL && !st->stopped && st->print(st->user, line) != 0)
+    if (st->setup.print != NULL && !st->stopped && st->setup.print(st->setup.user, line) != 0)
         st->stopped = true;
 }
 
@@ -90,6 +90,11 @@ bfn_solver_options bfn__selftest_options(bfn_method method, size_t n_steps, bfn_
     return options;
 }
 
+bool bfn__selftest_wants(const bfn__selftest *st, bfn_method method)
+{
+    return st->setup.only == BFN_METHOD_NONE || st->setup.only == method;
+}
+
 bool bfn__selftest_is_sde(bfn_method method)
 {
     return method == BFN_METHOD_BFN || method == BFN_METHOD_EM || method == BFN_METHOD_SDE1 ||
@@ -106,12 +111,13 @@ bfn_status bfn__selftest_plan(bfn__selftest *st, bfn_plan **plan, const bfn_flow
                               const bfn_solver_options *options)
 {
     bfn_status status = bfn_plan_create(st->ctx, plan, flow, options);
-    if (status != BFN_OK || st->sabotage == NULL)
+    if (status != BFN_OK || st->setup.sabotage == NULL)
         return status;
     bfn_plan_info info;
     bfn_plan_get_info(*plan, &info);
     /* The rows are the plan's own memory; only the self-test's negative controls may write there. */
-    st->sabotage(st->sabotage_user, flow, options, (bfn_plan_row *)bfn_plan_rows(*plan), info.n_rows);
+    bfn_plan_row *rows = (bfn_plan_row *)bfn_plan_rows(*plan);
+    st->setup.sabotage(st->setup.sabotage_user, flow, options, rows, info.n_rows);
     return BFN_OK;
 }
 
@@ -126,7 +132,7 @@ static int keep_state(void *user, const bfn_sample_step *step)
     return 0;
 }
 
-bfn_status bfn__selftest_sample(bfn__selftest *st, bfn__selftest_job *job)
+bfn_status bfn__selftest_try(bfn__selftest *st, bfn__selftest_job *job)
 {
     bfn_plan *plan = NULL;
     bfn_sampler *sampler = NULL;
@@ -143,6 +149,15 @@ bfn_status bfn__selftest_sample(bfn__selftest *st, bfn__selftest_job *job)
     bfn_sampler_destroy(sampler);
     bfn_plan_destroy(plan);
     return status;
+}
+
+bfn_status bfn__selftest_sample(bfn__selftest *st, bfn__selftest_job *job)
+{
+    bfn_status status = bfn__selftest_try(st, job);
+    if (status != BFN_ERR_DIVERGED)
+        return status;
+    bfn__selftest_most(st, (double)NAN, 0.0, "%s: numbers diverged", bfn_method_name(job->solver.method));
+    return BFN_OK;
 }
 
 typedef struct group_entry {
@@ -174,18 +189,12 @@ static bfn_status finish(bfn__selftest *st)
                      st->n_checks, st->first_failure);
 }
 
-bfn_status bfn__selftest_run(bfn_context *ctx, unsigned groups, bfn_selftest_print_fn print, void *user,
-                             bfn__sabotage_fn sabotage, void *sabotage_user, size_t *n_checks, size_t *n_failed)
+bfn_status bfn__selftest_run(bfn_context *ctx, const bfn__selftest_setup *setup, size_t *n_checks, size_t *n_failed)
 {
-    bfn__selftest st = {.ctx = ctx,
-                        .print = print,
-                        .user = user,
-                        .groups = groups,
-                        .sabotage = sabotage,
-                        .sabotage_user = sabotage_user};
+    bfn__selftest st = {.ctx = ctx, .setup = *setup};
     bfn_status status = BFN_OK;
     for (size_t g = 0; g < sizeof group_table / sizeof *group_table && status == BFN_OK && !st.stopped; g++)
-        if ((groups & group_table[g].group) != 0)
+        if ((setup->groups & group_table[g].group) != 0)
             status = group_table[g].run(&st);
     if (status == BFN_OK)
         status = finish(&st);
@@ -205,6 +214,7 @@ bfn_status bfn_selftest(bfn_context *ctx, const bfn_selftest_options *options, s
                              options->struct_size, sizeof o);
         o = *options;
     }
-    unsigned groups = o.full ? BFN__SELFTEST_FULL : BFN__SELFTEST_QUICK;
-    return bfn__selftest_run(ctx, groups, o.print, o.user, NULL, NULL, n_checks, n_failed);
+    bfn__selftest_setup setup = {
+        .groups = o.full ? BFN__SELFTEST_FULL : BFN__SELFTEST_QUICK, .print = o.print, .user = o.user};
+    return bfn__selftest_run(ctx, &setup, n_checks, n_failed);
 }

@@ -29,21 +29,27 @@ typedef enum bfn__selftest_group {
     BFN__SELFTEST_FULL = 511
 } bfn__selftest_group;
 
-typedef struct bfn__selftest {
-    bfn_context *ctx;
+typedef struct bfn__selftest_setup {
+    unsigned groups; /* BFN__SELFTEST_QUICK, _FULL or a selection */
+    bfn_method only; /* check this method alone; BFN_METHOD_NONE: all */
     bfn_selftest_print_fn print;
     void *user;
-    unsigned groups;
-    bfn__sabotage_fn sabotage;
+    bfn__sabotage_fn sabotage; /* NULL: none */
     void *sabotage_user;
+} bfn__selftest_setup;
+
+typedef struct bfn__selftest {
+    bfn_context *ctx;
+    bfn__selftest_setup setup;
     size_t n_checks, n_failed;
     bool stopped; /* the print callback asked for it */
     char first_failure[128];
 } bfn__selftest;
 
-/* The whole self-test; groups: BFN__SELFTEST_QUICK or _FULL or a selection; sabotage may be NULL. */
-bfn_status bfn__selftest_run(bfn_context *ctx, unsigned groups, bfn_selftest_print_fn print, void *user,
-                             bfn__sabotage_fn sabotage, void *sabotage_user, size_t *n_checks, size_t *n_failed);
+bfn_status bfn__selftest_run(bfn_context *ctx, const bfn__selftest_setup *setup, size_t *n_checks, size_t *n_failed);
+
+/* Is this method to be checked? */
+bool bfn__selftest_wants(const bfn__selftest *st, bfn_method method);
 
 /* A plan, spoiled when a sabotage is on. */
 bfn_status bfn__selftest_plan(bfn__selftest *st, bfn_plan **plan, const bfn_flow *flow,
@@ -87,6 +93,8 @@ typedef struct bfn__selftest_job {
     void *out;
     size_t n_evaluations; /* result: evaluations a sample */
 } bfn__selftest_job;
+bfn_status bfn__selftest_try(bfn__selftest *st, bfn__selftest_job *job);
+/* The same; numbers that diverge are a failed check, not an error: job->out and job->state keep what they held. */
 bfn_status bfn__selftest_sample(bfn__selftest *st, bfn__selftest_job *job);
 
 /* A test problem whose prediction is affine in the state, p = slope(t) x + offset(t): the law of the state stays Gaussian, so the law

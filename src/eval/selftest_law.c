@@ -197,11 +197,13 @@ static bfn_status continuous_laws(bfn__selftest *st, bfn__selftest_models *model
     bfn_status status = BFN_OK;
     double worst = 0.0;
     for (int m = 1; m < BFN_METHOD_COUNT && status == BFN_OK; m++)
-        status = gauss_method(st, &models->gauss, (bfn_method)m, x, &worst);
+        if (bfn__selftest_wants(st, (bfn_method)m))
+            status = gauss_method(st, &models->gauss, (bfn_method)m, x, &worst);
     if (status == BFN_OK)
         bfn__selftest_most(st, worst, 5.0, "Gaussian: sampler against its plan, worst standard error");
     for (size_t m = 0; m < sizeof for_mixture / sizeof *for_mixture && status == BFN_OK; m++)
-        status = mixture_method(st, &models->mixture, for_mixture[m], x);
+        if (bfn__selftest_wants(st, for_mixture[m]))
+            status = mixture_method(st, &models->mixture, for_mixture[m], x);
     return status;
 }
 
@@ -209,15 +211,18 @@ static bfn_status discrete_laws(bfn__selftest *st, bfn__selftest_models *models,
 {
     bfn_status status = BFN_OK;
     for (int m = 1; m < BFN_METHOD_COUNT && status == BFN_OK; m++)
-        status = independent_method(st, &models->independent, (bfn_method)m, x);
+        if (bfn__selftest_wants(st, (bfn_method)m))
+            status = independent_method(st, &models->independent, (bfn_method)m, x);
     for (int m = 1; m < BFN_METHOD_COUNT && status == BFN_OK; m++) {
         bfn_solver_options solver = bfn__selftest_options((bfn_method)m, N_STEPS, BFN_GRID_POWER, 1e-3);
-        status = table_method(st, &models->pair, &solver, -1, "dependent", x);
+        if (bfn__selftest_wants(st, (bfn_method)m))
+            status = table_method(st, &models->pair, &solver, -1, "dependent", x);
     }
     static const bfn_method for_infilling[] = {BFN_METHOD_ODE2M, BFN_METHOD_SDE2M};
     for (size_t m = 0; m < sizeof for_infilling / sizeof *for_infilling && status == BFN_OK; m++) {
         bfn_solver_options solver = bfn__selftest_options(for_infilling[m], N_STEPS, BFN_GRID_POWER, 1e-3);
-        status = table_method(st, &models->pair, &solver, 0, "infilling", x);
+        if (bfn__selftest_wants(st, for_infilling[m]))
+            status = table_method(st, &models->pair, &solver, 0, "infilling", x);
     }
     return status;
 }

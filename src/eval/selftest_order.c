@@ -109,6 +109,8 @@ static bfn_status ode_orders(bfn__selftest *st, const ode_bench *b)
     bfn_status status = BFN_OK;
     for (size_t c = 0; c < sizeof ode_cases / sizeof *ode_cases; c++) {
         double errors[N_SIZES];
+        if (!bfn__selftest_wants(st, ode_cases[c].method))
+            continue;
         for (int s = 0; s < N_SIZES && status == BFN_OK; s++)
             status = ode_error(st, b, &ode_cases[c], (b->steps * ode_cases[c].finer) << s, &errors[s]);
         if (status != BFN_OK)
@@ -179,6 +181,8 @@ static bfn_status sde_orders(bfn__selftest *st, const char *name, const bfn__lin
     for (size_t i = 0; i < sizeof sde_cases / sizeof *sde_cases; i++) {
         const sde_case *c = &sde_cases[i];
         double weak[N_SIZES], drift[N_SIZES], unused;
+        if (!bfn__selftest_wants(st, c->method))
+            continue;
         for (int s = 0; s < N_SIZES && status == BFN_OK; s++)
             status = linear_error(st, problem, c, 1.0, (size_t)SDE_STEPS << s, &unused, &weak[s]);
         for (int s = 0; s < N_SIZES && status == BFN_OK; s++)
@@ -253,7 +257,8 @@ bfn_status bfn__selftest_order(bfn__selftest *st)
     bfn__selftest_heading(st, "Observed orders of ODE methods (exact network, real sampler)");
     bfn_status status = BFN_OK;
     for (size_t b = 0; b < sizeof benches / sizeof *benches && status == BFN_OK; b++) {
-        bench_init(&benches[b], 100 + b);
+        if (!bfn__selftest_is_sde(st->setup.only))
+            bench_init(&benches[b], 100 + b);
         status = ode_orders(st, &benches[b]);
     }
     if (status != BFN_OK)
@@ -265,6 +270,6 @@ bfn_status bfn__selftest_order(bfn__selftest *st)
     if (status == BFN_OK)
         status = sde_orders(st, "discrete  ", &discrete);
     if (status == BFN_OK)
-        status = categorical_order(st);
+        status = bfn__selftest_wants(st, BFN_METHOD_BFN) ? categorical_order(st) : BFN_OK;
     return status;
 }
