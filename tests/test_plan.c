@@ -490,6 +490,16 @@ static void from_zero(void **state)
     assert_near(row->b[0], gamma, 1e-14);
     assert_true(row[1].b[1] == 0.0 && row[2].b[1] != 0.0);
     bfn_plan_destroy(plan);
+    /* Single step: both halves from 0 together are the midpoint rule in sqrt(beta), where the ODE is regular (SPEC 9.4). */
+    o.method = BFN_METHOD_ODE2S;
+    plan = make(&continuous, &o);
+    row = bfn_plan_rows(plan);
+    assert_near(pow(1e-6, -row[0].t_next) - 1.0, (pow(1e-6, -0.25) - 1.0) / 4.0, 1e-11);
+    const double z = 0.6, p_0 = 0.2, p_m = -0.7;
+    double x_m = row[0].a * 99.0 + row[0].b[0] * p_0 + row[0].e * z;
+    double x = row[1].a * x_m + row[1].b[0] * p_m + row[1].b[1] * p_0;
+    assert_near(x, gamma * p_m + sqrt(gamma * (1.0 - gamma)) * z, 1e-12);
+    bfn_plan_destroy(plan);
 }
 
 /* SPEC 3.1, 3.2: Euler's coefficients are the frozen derivative. */
@@ -563,6 +573,11 @@ static void exact_evaluations(void **state)
                 char number[32];
                 snprintf(number, sizeof number, " %zu", above);
                 assert_non_null(strstr(bfn_errmsg(ctx), number));
+                size_t below = nfe;
+                while (below > 0 && !possible[below])
+                    below--;
+                snprintf(number, sizeof number, " %zu and", below);
+                assert_int_equal(strstr(bfn_errmsg(ctx), number) != NULL, below > 0);
             }
         }
 }
@@ -662,7 +677,7 @@ static void refusals(void **state)
     REFUSED((o.method = BFN_METHOD_ODE2S, o.corrector = 1), "corrector", "ode2s");
     REFUSED((o.grid = BFN_GRID_POWER, o.power = 10.0, o.n_steps = 1000), "grid", "0.001");
     const double falling[] = {0.1, 0.5, 0.4, 1.0}, early[] = {0.1, 0.5, 0.9, 0.95}, fine[] = {0.1, 0.5, 0.9, 1.0};
-    REFUSED((o.grid = BFN_GRID_LIST, o.times = falling, o.n_times = 4, o.n_steps = 3), "times", "0.4");
+    REFUSED((o.grid = BFN_GRID_LIST, o.times = falling, o.n_times = 4, o.n_steps = 3), "times: number 2", "0.4");
     REFUSED((o.grid = BFN_GRID_LIST, o.times = early, o.n_times = 4, o.n_steps = 3), "times", "0.95");
     REFUSED((o.grid = BFN_GRID_LIST, o.times = fine, o.n_times = 4, o.n_steps = 5), "times", "5 steps need 6");
     REFUSED((o.grid = BFN_GRID_LIST, o.times = NULL), "times", "0");

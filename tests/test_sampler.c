@@ -510,6 +510,34 @@ static void replayed_randoms(void **state)
     }
 }
 
+/* Rows without noise take none of what the caller brings: here correctors, and steps whose number of rows differs. */
+static void replayed_noise_of_rows(void **state)
+{
+    (void)state;
+    enum { D = 9, MAX = 16 };
+    static float noise[MAX * D];
+    float drawn[D], given[D];
+    bfn_solver_options o = solver_of(BFN_METHOD_SDE2M, 6);
+    o.corrector = 1;
+    bfn_plan *plan;
+    bfn_plan_info info;
+    ok(ctx, bfn_plan_create(ctx, &plan, &continuous, &o));
+    bfn_plan_get_info(plan, &info);
+    size_t n_noisy = 0;
+    for (size_t i = 0; i < info.n_rows; i++)
+        if (bfn_plan_rows(plan)[i].e != 0.0)
+            bfn__random_normals(0, 0, bfn__draw(i + 1, BFN__DRAW_NOISE), 0, D, noise + n_noisy++ * D);
+    bfn_plan_destroy(plan);
+    assert_int_equal(n_noisy, 5);
+    assert_int_equal(info.n_rows, 10);
+    bfn_sampler_options s = BFN_SAMPLER_OPTIONS_INIT;
+    net m = {.flow = &continuous, .D = D};
+    ok(ctx, bfn_sample(ctx, &continuous, &o, &s, D, wild_net, &m, 1, drawn));
+    s.noise = noise;
+    ok(ctx, bfn_sample(ctx, &continuous, &o, &s, D, wild_net, &m, 1, given));
+    assert_memory_equal(drawn, given, sizeof drawn);
+}
+
 /* ---- callbacks ---- */
 
 static void steps_and_cancel(void **state)
@@ -777,6 +805,7 @@ int main(void)
         cmocka_unit_test(clips),
         cmocka_unit_test(starts),
         cmocka_unit_test(replayed_randoms),
+        cmocka_unit_test(replayed_noise_of_rows),
         cmocka_unit_test(prediction_at_zero),
         cmocka_unit_test(steps_and_cancel),
         cmocka_unit_test(network_failures),

@@ -199,7 +199,7 @@ static void drop_row(builder *b, double t)
 
 size_t bfn__rows_max(const bfn__resolved *r)
 {
-    return 2 * r->n_steps + 1;
+    return (r->corrector || r->traits.midpoint_each ? 2 * r->n_steps : r->n_steps) + 1;
 }
 
 size_t bfn__rows_fill(const bfn__resolved *r, const double *t, bfn_plan_row *rows)
