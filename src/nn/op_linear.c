@@ -120,18 +120,25 @@ typedef struct pack_run {
     size_t in, out, ld_packed, ld_padded;
 } pack_run;
 
-/* 16 rows of W: to 16 columns of the packed copy. */
+enum { PACK_ROWS = 64, PACK_COLS = 16 };
+
+/* 64 rows of W: to 64 columns of the packed copy, by way of a small buffer, so that each line of memory is touched once. */
 static void pack_rows(void *arg, size_t i, int thread)
 {
     (void)thread;
     const pack_run *p = arg;
-    size_t first = 16 * i, last = first + 16 < p->out ? first + 16 : p->out;
-    for (size_t k = 0; k < p->in; k++)
-        for (size_t o = first; o < last; o++)
-            p->packed[k * p->ld_packed + o] = p->w[o * p->in + k];
-    for (size_t o = first; p->padded != NULL && o < last; o++)
-        for (size_t k = 0; k < p->in; k++)
-            p->padded[o * p->ld_padded + k] = p->w[o * p->in + k];
+    float block[PACK_COLS][PACK_ROWS];
+    size_t first = PACK_ROWS * i, rows = p->out - first < PACK_ROWS ? p->out - first : PACK_ROWS;
+    for (size_t k = 0; k < p->in; k += PACK_COLS) {
+        size_t cols = p->in - k < PACK_COLS ? p->in - k : PACK_COLS;
+        for (size_t o = 0; o < rows; o++)
+            for (size_t c = 0; c < cols; c++)
+                block[c][o] = p->w[(first + o) * p->in + k + c];
+        for (size_t c = 0; c < cols; c++)
+            memcpy(p->packed + (k + c) * p->ld_packed + first, block[c], rows * sizeof **block);
+    }
+    for (size_t o = first; p->padded != NULL && o < first + rows; o++)
+        memcpy(p->padded + o * p->ld_padded, p->w + o * p->in, p->in * sizeof *p->w);
 }
 
 static void pack_blocks(bfn__exec *e, bfn__step *s)
@@ -160,7 +167,7 @@ void bfn__linear_set_params(bfn__exec *e, bfn__step *s)
                   s->node.cols,
                   s->ld_packed,
                   s->ld_padded};
-    bfn__loop(e->n_threads, ceil_div(p.out, 16), pack_rows, &p);
+    bfn__loop(e->n_threads, ceil_div(p.out, PACK_ROWS), pack_rows, &p);
     if (s->low)
         e->k->round_bf16(p.in * p.ld_packed, s->packed, s->packed);
 }

@@ -20,6 +20,7 @@ typedef struct optim_run {
     const float *in;
     float *params, *m, *v, *out;
     double *partial;
+    size_t first;
     const bfn__param *param;
 } optim_run;
 
@@ -44,15 +45,28 @@ static void each_piece(bfn_context *ctx, optim_run *run, void (*task)(void *arg,
     }
 }
 
+static void square_piece(void *arg, size_t i, int thread)
+{
+    (void)thread;
+    const optim_run *r = arg;
+    i += r->first;
+    r->partial[i - r->first] = r->k->sum_squares(piece_size(r->param, i), r->in + r->param->offset + i * PIECE);
+}
+
 double bfn__grad_norm(bfn_context *ctx, const bfn__net *net, const float *grads)
 {
-    (void)ctx;
-    const bfn__kernels *k = bfn__kernels_get();
-    double sum = 0.0;
+    enum { GROUP = 256 };
+    double partial[GROUP], sum = 0.0;
+    optim_run run = {.net = net, .k = bfn__kernels_get(), .in = grads, .partial = partial};
     for (size_t i = 0; i < net->n_params; i++) {
-        const bfn__param *p = &net->params[i];
-        for (size_t j = 0; p->trained && j < pieces(p); j++)
-            sum += k->sum_squares(piece_size(p, j), grads + p->offset + j * PIECE);
+        run.param = &net->params[i];
+        size_t n = run.param->trained ? pieces(run.param) : 0;
+        for (run.first = 0; run.first < n; run.first += GROUP) {
+            size_t count = n - run.first < GROUP ? n - run.first : GROUP;
+            bfn__loop(bfn__n_threads(ctx), count, square_piece, &run);
+            for (size_t j = 0; j < count; j++)
+                sum += partial[j];
+        }
     }
     return sqrt(sum);
 }
