@@ -329,11 +329,14 @@ static bfn_status validate(bfn__trainer *tr)
     return BFN_OK;
 }
 
+/* Characters over seconds, both summed with older steps fading out: a slow step counts for as long as it took. */
 static void time_step(bfn__trainer *tr)
 {
-    double now = bfn__seconds(), seconds = now - tr->last_time;
-    double rate = (double)tr->total * (double)tr->D / (seconds > 1e-9 ? seconds : 1e-9);
-    tr->rate = tr->rate > 0.0 ? 0.95 * tr->rate + 0.05 * rate : rate;
+    const double fade = 0.95;
+    double now = bfn__seconds();
+    tr->recent_tokens = fade * tr->recent_tokens + (double)tr->total * (double)tr->D;
+    tr->recent_seconds = fade * tr->recent_seconds + (now - tr->last_time);
+    tr->rate = tr->recent_tokens / (tr->recent_seconds > 1e-9 ? tr->recent_seconds : 1e-9);
     tr->last_time = now;
 }
 

@@ -47,7 +47,7 @@ typedef struct bfn__trainer {
     /* what is reported */
     double loss_sum, last_norm, last_lr, valid_loss;
     uint64_t loss_count;
-    double started, rate, last_time;
+    double started, rate, last_time, recent_tokens, recent_seconds;
     bool checkpoint_failed; /* the newest try */
     int lock;               /* descriptor, -1 */
     FILE *log;

@@ -1,0 +1,372 @@
+/* test_train.c: training: resuming exactly, divergence, a full disk, locks, what a resumed run may not change. */
+#include "bfn/train.h"
+#include "io/file.h"
+#include "io/safetensors.h"
+
+#include <errno.h>
+#include <math.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const char config_text[] =
+    "data: {alphabet: text8, seq_len: 16}\n"
+    "network: {n_layer: 1, n_head: 2, n_embd: 16}\n"
+    "train: {batch: 4, accumulate: 2, steps: 20, warmup: 3, ema: 0.9, valid_every: 5, valid_batches: 2,\n"
+    "        sample_every: 10, sample_n: 1, sample_nfe: 4, checkpoint_every: 7, log_every: 1}\n";
+
+enum { PATH_BYTES = 160 };
+
+typedef struct state {
+    bfn_context *ctx;
+    char folder[64], config[PATH_BYTES], data[PATH_BYTES];
+    char log[4096]; /* the newest lines */
+} state;
+
+static void path_in(const state *s, const char *name, char path[PATH_BYTES])
+{
+    snprintf(path, PATH_BYTES, "%s/%s", s->folder, name);
+}
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void on_log(void *user, const char *line)
+{
+    state *s = user;
+    size_t used = strlen(s->log);
+    snprintf(s->log + used, sizeof s->log - used, "%s\n", line);
+}
+
+static int setup(void **p)
+{
+    state *s = calloc(1, sizeof *s);
+    char text[20000] = "";
+    size_t used = 0;
+    for (unsigned i = 0; used + 40 < sizeof text; i = i * 1103515245u + 12345u)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s ",
+                                 &"the quick brown fox jumps over a lazy dog"[i >> 16 & 31]);
+    snprintf(s->folder, sizeof s->folder, "%s", "bfn-test-train-XXXXXX"); /* in the working folder */
+    if (mkdtemp(s->folder) == NULL)
+        return -1;
+    path_in(s, "config.yaml", s->config);
+    path_in(s, "data.txt", s->data);
+    write_file(s->config, config_text);
+    write_file(s->data, text);
+    bfn_context_options o = BFN_CONTEXT_OPTIONS_INIT;
+    o.log = on_log;
+    o.log_user = s;
+    o.n_threads = 2;
+    *p = s;
+    return bfn_context_create(&s->ctx, &o);
+}
+
+static int teardown(void **p)
+{
+    state *s = *p;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", s->folder);
+    bfn_context_destroy(s->ctx);
+    int code = system(command);
+    free(s);
+    return code;
+}
+
+/* Stop after a step; remember what was reported. */
+typedef struct watcher {
+    uint64_t stop_at, last_step, samples;
+    double first_loss, last_loss, first_bound, bound;
+    const char *spoil; /* made a folder when the first step ends: its file cannot be written any more */
+} watcher;
+
+static int watch(void *user, const bfn_train_progress *p)
+{
+    watcher *w = user;
+    if (w->last_step == 0 && w->spoil != NULL)
+        mkdir(w->spoil, 0777);
+    if (w->first_loss == 0.0)
+        w->first_loss = p->loss;
+    w->last_loss = p->loss;
+    w->last_step = p->step;
+    w->bound = p->valid_bound;
+    if (isfinite(w->bound) && w->first_bound == 0.0)
+        w->first_bound = w->bound;
+    w->samples += p->sample != NULL;
+    return w->stop_at != 0 && p->step >= w->stop_at;
+}
+
+static bfn_status train(state *s, const char *run, watcher *w, int resume, const char *const *set, size_t n_set)
+{
+    char out[PATH_BYTES];
+    path_in(s, run, out);
+    bfn_train_options o = BFN_TRAIN_OPTIONS_INIT;
+    o.config_path = resume ? NULL : s->config;
+    o.data_path = s->data;
+    o.out_dir = out;
+    o.resume = resume;
+    o.set = set;
+    o.n_set = n_set;
+    o.progress = w != NULL ? watch : NULL;
+    o.user = w;
+    return bfn_train(s->ctx, &o);
+}
+
+static bool same_bytes(const state *s, const char *a, const char *b)
+{
+    char path[PATH_BYTES];
+    bfn__bytes x, y;
+    path_in(s, a, path);
+    assert_int_equal(bfn__file_map(s->ctx, path, SIZE_MAX, &x), BFN_OK);
+    path_in(s, b, path);
+    assert_int_equal(bfn__file_map(s->ctx, path, SIZE_MAX, &y), BFN_OK);
+    bool same = x.size == y.size && memcmp(x.data, y.data, x.size) == 0;
+    bfn__file_unmap(s->ctx, &x);
+    bfn__file_unmap(s->ctx, &y);
+    return same;
+}
+
+static size_t count_lines(const state *s, const char *name)
+{
+    char path[PATH_BYTES];
+    path_in(s, name, path);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    size_t n = 0;
+    for (int c; (c = getc(f)) != EOF;)
+        n += c == '\n';
+    fclose(f);
+    return n;
+}
+
+static void test_resume_is_exact(void **p)
+{
+    state *s = *p;
+    watcher whole = {0}, half = {.stop_at = 10}, rest = {0};
+    assert_int_equal(train(s, "a", &whole, 0, NULL, 0), BFN_OK);
+    assert_int_equal(whole.last_step, 20);
+    assert_int_equal(whole.samples, 2);
+    assert_true(isfinite(whole.bound));
+    assert_int_equal(train(s, "b", &half, 0, NULL, 0), BFN_CANCELLED);
+    assert_int_equal(half.last_step, 10);
+    assert_false(same_bytes(s, "a/last.safetensors", "b/last.safetensors"));
+    assert_int_equal(train(s, "b", &rest, 1, NULL, 0), BFN_OK);
+    assert_true(same_bytes(s, "a/last.safetensors", "b/last.safetensors"));
+    assert_true(same_bytes(s, "a/best.safetensors", "b/best.safetensors"));
+    assert_true(same_bytes(s, "a/samples.txt", "b/samples.txt"));
+    assert_int_equal(count_lines(s, "a/log.jsonl"), 20);
+    assert_int_equal(count_lines(s, "b/log.jsonl"), 20);
+}
+
+/* The text repeats a few words, so even a tiny network gets far in a few hundred steps. */
+static void test_learning(void **p)
+{
+    state *s = *p;
+    const char *set[] = {"train.steps=300", "train.lr=0.01", "train.valid_every=50", "train.sample_every=0",
+                         "train.checkpoint_every=0"};
+    watcher w = {0};
+    assert_int_equal(train(s, "a", &w, 0, set, 5), BFN_OK);
+    assert_true(w.bound < 0.75 * w.first_bound);
+    assert_true(w.last_loss < 0.6 * w.first_loss);
+    assert_int_equal(w.samples, 0);
+}
+
+static void test_resume_refuses_differences(void **p)
+{
+    state *s = *p;
+    watcher half = {.stop_at = 10};
+    const char *lr[] = {"train.lr=0.5"}, *width[] = {"network.n_embd=32"}, *longer[] = {"train.steps=21"};
+    assert_int_equal(train(s, "a", &half, 0, NULL, 0), BFN_CANCELLED);
+    assert_int_equal(train(s, "a", NULL, 1, lr, 1), BFN_ERR_ARGUMENT);
+    assert_non_null(strstr(bfn_errmsg(s->ctx), "train.lr: the run was started with 0.001, found 0.5"));
+    assert_int_equal(train(s, "a", NULL, 1, width, 1), BFN_ERR_ARGUMENT);
+    assert_non_null(strstr(bfn_errmsg(s->ctx), "network.n_embd"));
+    assert_int_equal(train(s, "a", NULL, 0, NULL, 0), BFN_ERR_ARGUMENT);
+    assert_non_null(strstr(bfn_errmsg(s->ctx), "holds a training already"));
+    assert_int_equal(train(s, "missing", NULL, 1, NULL, 0), BFN_ERR_NOT_FOUND);
+    char old[PATH_BYTES];
+    path_in(s, "old.txt", old);
+    assert_int_equal(rename(s->data, old), 0);
+    write_file(
+        s->data,
+        "another text that is long enough to be cut into some windows of sixteen characters each, more or less, "
+        "with some for validation and some for the test as well, so here are a few more words to reach that length "
+        "and beyond it by far, because five hundredths of the text have to hold a window of sixteen characters too, "
+        "which needs more than three hundred and twenty characters in all");
+    assert_int_equal(train(s, "a", NULL, 1, NULL, 0), BFN_ERR_ARGUMENT);
+    assert_non_null(strstr(bfn_errmsg(s->ctx), "sha256"));
+    assert_int_equal(rename(old, s->data), 0);
+    assert_int_equal(train(s, "a", NULL, 1, longer, 1), BFN_OK);
+}
+
+static void test_divergence(void **p)
+{
+    state *s = *p;
+    const char *set[] = {"train.lr=1e6",          "train.warmup=0",  "train.schedule=constant",
+                         "train.max_bad_steps=5", "train.steps=500", "train.checkpoint_every=1"};
+    assert_int_equal(train(s, "a", NULL, 0, set, 6), BFN_ERR_DIVERGED);
+    assert_non_null(strstr(bfn_errmsg(s->ctx), "5 steps in a row"));
+    assert_non_null(strstr(s->log, "the step is skipped"));
+    /* The checkpoint that stands is one of finite numbers, its average too. */
+    char path[PATH_BYTES];
+    path_in(s, "a/last.safetensors", path);
+    for (int raw = 0; raw < 2; raw++) {
+        bfn_model_options o = BFN_MODEL_OPTIONS_INIT;
+        bfn_model *model;
+        o.raw_weights = raw;
+        assert_int_equal(bfn_model_load(s->ctx, &model, path, &o), BFN_OK);
+        bfn_model_destroy(model);
+    }
+}
+
+/* last.safetensors cannot be replaced (it became a folder): warnings on the way, an error at the end; best.safetensors is fine. */
+static void test_unwritable_checkpoint(void **p)
+{
+    state *s = *p;
+    char spoil[PATH_BYTES];
+    path_in(s, "a/last.safetensors", spoil);
+    watcher w = {.spoil = spoil};
+    assert_int_equal(train(s, "a", &w, 0, NULL, 0), BFN_ERR_WRITE);
+    assert_int_equal(w.last_step, 20);
+    assert_non_null(strstr(s->log, "warning: step 7: no checkpoint"));
+    assert_non_null(strstr(s->log, "warning: step 14: no checkpoint"));
+}
+
+/* A limit on the size of files stands for the full disk: writes fail with EFBIG in the middle. */
+static void test_full_disk(void **p)
+{
+    state *s = *p;
+    char path[PATH_BYTES], command[4 * PATH_BYTES];
+    watcher half = {.stop_at = 8};
+    assert_int_equal(train(s, "a", &half, 0, NULL, 0), BFN_CANCELLED);
+    path_in(s, "a", path);
+    snprintf(command, sizeof command, "cp %s/last.safetensors %s/kept.safetensors", path, path);
+    assert_int_equal(system(command), 0);
+    struct rlimit before, tight;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    tight = before;
+    tight.rlim_cur = 20000;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+    bfn_status status = train(s, "a", NULL, 1, NULL, 0);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(status, BFN_ERR_WRITE);
+    assert_non_null(strstr(s->log, "no checkpoint"));
+    assert_true(same_bytes(s, "a/last.safetensors", "a/kept.safetensors"));
+    snprintf(command, sizeof command, "test $(ls -A %s | wc -l) -eq 7", path); /* no temporary file is left */
+    assert_int_equal(system(command), 0);
+    assert_int_equal(train(s, "a", NULL, 1, NULL, 0), BFN_OK); /* there is room again: it goes on from the old one */
+}
+
+static int nested(void *user, const bfn_train_progress *p)
+{
+    state *s = user;
+    bfn_context *other;
+    bfn_train_options o = BFN_TRAIN_OPTIONS_INIT;
+    char out[PATH_BYTES];
+    path_in(s, "a", out);
+    o.config_path = s->config;
+    o.data_path = s->data;
+    o.out_dir = out;
+    assert_int_equal(bfn_context_create(&other, NULL), BFN_OK);
+    assert_int_equal(bfn_train(other, &o), BFN_ERR_ARGUMENT);
+    assert_non_null(strstr(bfn_errmsg(other), "another training"));
+    bfn_context_destroy(other);
+    return p->step == 2;
+}
+
+static void test_lock(void **p)
+{
+    state *s = *p;
+    char out[PATH_BYTES];
+    path_in(s, "a", out);
+    bfn_train_options o = BFN_TRAIN_OPTIONS_INIT;
+    o.config_path = s->config;
+    o.data_path = s->data;
+    o.out_dir = out;
+    o.progress = nested;
+    o.user = s;
+    assert_int_equal(bfn_train(s->ctx, &o), BFN_CANCELLED);
+    assert_int_equal(train(s, "a", NULL, 1, NULL, 0), BFN_OK); /* the lock file that is left is no lock */
+}
+
+static void test_keep(void **p)
+{
+    state *s = *p;
+    char path[PATH_BYTES];
+    const char *set[] = {"train.keep=3", "train.checkpoint_every=3", "train.valid_every=0"};
+    assert_int_equal(train(s, "a", NULL, 0, set, 3), BFN_OK);
+    static const int kept[] = {15, 18}, gone[] = {3, 6, 9, 12};
+    for (size_t i = 0; i < 2; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "a/step-%09d.safetensors", kept[i]);
+        path_in(s, name, path);
+        assert_int_equal(access(path, F_OK), 0);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "a/step-%09d.safetensors", gone[i]);
+        path_in(s, name, path);
+        assert_int_not_equal(access(path, F_OK), 0);
+    }
+    /* The newest is damaged: the one before it is taken. */
+    path_in(s, "a/last.safetensors", path);
+    assert_int_equal(truncate(path, 1000), 0);
+    watcher w = {0};
+    assert_int_equal(train(s, "a", &w, 1, NULL, 0), BFN_OK);
+    assert_non_null(strstr(s->log, "step-000000018"));
+    assert_int_equal(w.last_step, 20);
+}
+
+static void test_bad_requests(void **p)
+{
+    state *s = *p;
+    const char *unknown[] = {"train.lrr=1"}, *range[] = {"train.batch=0"}, *junk[] = {"train.steps=10x"},
+               *bare[] = {"train.lr"};
+    const char *heads[] = {"network.n_head=3"}, *option[] = {"network.n_heads=2"}, *nan_value[] = {"train.lr=nan"};
+    static const char *const words[] = {"nearest is train.lr",
+                                        "needs a whole number from 1",
+                                        "\"10x\"",
+                                        "section.key=value",
+                                        "n_head",
+                                        "n_head",
+                                        "\"nan\""};
+    const char *const *sets[] = {unknown, range, junk, bare, heads, option, nan_value};
+    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
+        assert_int_equal(train(s, "x", NULL, 0, sets[i], 1), BFN_ERR_ARGUMENT);
+        assert_non_null(strstr(bfn_errmsg(s->ctx), words[i]));
+    }
+    char path[PATH_BYTES];
+    path_in(s, "x", path);
+    assert_int_not_equal(access(path, F_OK), 0); /* nothing was made */
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_learning),
+        TEST(test_resume_is_exact),
+        TEST(test_resume_refuses_differences),
+        TEST(test_divergence),
+        TEST(test_unwritable_checkpoint),
+        TEST(test_full_disk),
+        TEST(test_lock),
+        TEST(test_keep),
+        TEST(test_bad_requests),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
