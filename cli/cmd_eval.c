@@ -229,6 +229,7 @@ static int score_model(const cli_command *command, bfn_context *ctx, bfn_speller
 
 static int read_lines(const cli_command *command, const char *path, char ***lines, size_t *n)
 {
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): without a model there is a text */
     FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
     if (file == NULL) {
         fprintf(stderr, "bfn %s: %s: %s\n", command->name, path, strerror(errno));
@@ -426,7 +427,7 @@ static int run_bound(const cli_command *command, int argc, char **argv)
     o.seed = v.seed;
     o.progress = cli_is_terminal(STDERR_FILENO) ? show_bound_progress : NULL;
     bfn_model *model = NULL;
-    bfn_bound bound;
+    bfn_bound bound = {0};
     status = bfn_model_load(ctx, &model, v.model, &model_options);
     if (status == BFN_OK)
         status = bfn_eval_bound(model, v.data, &o, &bound);

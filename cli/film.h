@@ -11,6 +11,6 @@ typedef struct cli_film cli_film;
 cli_film *cli_film_create(const bfn_model *model, const unsigned char *known);
 void cli_film_destroy(cli_film *film);
 /* For bfn_sampler_options.step. */
-int cli_film_step(void *film, const bfn_sample_step *step);
+int cli_film_step(void *user, const bfn_sample_step *step);
 
 #endif

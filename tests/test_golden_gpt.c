@@ -194,7 +194,7 @@ static void run_loop(loop *r, const float *initial)
 {
     bfn_sampler *sampler;
     bfn_sampler_options o = BFN_SAMPLER_OPTIONS_INIT;
-    size_t n_evaluations;
+    size_t n_evaluations = 0;
     o.batch = r->n;
     o.initial_state = initial;
     o.noise = r->noise;

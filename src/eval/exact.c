@@ -111,7 +111,7 @@ static void theta_of_state(const bfn__exact *e, const double *z, double *theta)
 void bfn__exact_mean(const bfn__exact *e, double t, const double *state, double *prediction)
 {
     if (e->law != BFN__EXACT_MIXTURE) {
-        double theta[BFN__EXACT_CELLS];
+        double theta[BFN__EXACT_CELLS] = {0};
         theta_of_state(e, state, theta);
         discrete_marginals(e, theta, prediction);
         return;
@@ -155,7 +155,7 @@ static void predict_logits(const bfn__exact *e, const float *shown, float *out)
 {
     size_t n = e->D * e->flow.n_classes;
     bool binary = e->flow.n_classes == 2;
-    double theta[BFN__EXACT_CELLS] = {0}, p[BFN__EXACT_CELLS];
+    double theta[BFN__EXACT_CELLS] = {0}, p[BFN__EXACT_CELLS] = {0};
     for (size_t i = 0; i < n; i++) {
         double s = (double)shown[binary ? i / 2 : i];
         theta[i] = !binary ? s : fmax(0.5 * (i % 2 == 0 ? 1.0 + s : 1.0 - s), 1e-9);
@@ -192,7 +192,7 @@ int bfn__exact_predict(void *exact, size_t first, size_t n, const double *t, con
 static void slope(const bfn__exact *e, double at, const double *y, double *dy)
 {
     size_t n = e->D * bfn_flow_state_width(&e->flow);
-    double state[BFN__EXACT_CELLS];
+    double state[BFN__EXACT_CELLS] = {0};
     if (e->law == BFN__EXACT_MIXTURE) {
         double t = bfn_flow_time_of_lambda(&e->flow, at), sigma = bfn_flow_sigma(&e->flow, t);
         for (size_t i = 0; i < n; i++)
@@ -212,7 +212,7 @@ static void slope(const bfn__exact *e, double at, const double *y, double *dy)
 
 static void runge_kutta_step(const bfn__exact *e, double at, double h, size_t n, double *y)
 {
-    double k[4][BFN__EXACT_CELLS], stage[BFN__EXACT_CELLS];
+    double k[4][BFN__EXACT_CELLS] = {0}, stage[BFN__EXACT_CELLS] = {0};
     static const double part[4] = {0.0, 0.5, 0.5, 1.0};
     for (int s = 0; s < 4; s++) {
         for (size_t i = 0; i < n; i++)

@@ -34,7 +34,8 @@ void bfn__selftest_note(bfn__selftest *st, const char *format, ...)
     emit(st, line);
 }
 
-static void report(bfn__selftest *st, bool ok, double measured, const char *expected, const char *what, va_list args)
+__attribute__((format(printf, 5, 0))) static void report(bfn__selftest *st, bool ok, double measured,
+                                                         const char *expected, const char *what, va_list args)
 {
     char name[128], line[256];
     vsnprintf(name, sizeof name, what, args);

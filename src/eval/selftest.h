@@ -105,10 +105,9 @@ typedef struct bfn__linear {
     double mean, deviation; /* continuous: the posterior mean for data N(mean, deviation^2), + offset sin(lambda) */
 } bfn__linear;
 /* Mean and variance: in, at the plan's start; out, after its last row. */
-void bfn__linear_run(const bfn__linear *problem, const bfn_plan_row *rows, size_t n_rows, double *mean,
-                     double *variance);
+void bfn__linear_run(const bfn__linear *l, const bfn_plan_row *rows, size_t n_rows, double *mean, double *variance);
 /* The same for the SDE itself, from t0 to 1. */
-void bfn__linear_solve(const bfn__linear *problem, double t0, double *mean, double *variance);
+void bfn__linear_solve(const bfn__linear *l, double t0, double *mean, double *variance);
 
 bfn_status bfn__selftest_random(bfn__selftest *st);
 bfn_status bfn__selftest_identities(bfn__selftest *st);

@@ -210,8 +210,9 @@ static void draw_data(const bfn__exact *e, uint64_t seed, uint64_t i, double u, 
     size_t K = e->flow.n_classes, cell = 0, n_cells = 1;
     for (size_t d = 0; d < e->D; d++)
         n_cells *= K;
-    for (double sum = e->table[0]; cell + 1 < n_cells && sum < u; sum += e->table[cell])
-        cell++;
+    double sum = e->table[0];
+    while (cell + 1 < n_cells && sum < u)
+        sum += e->table[++cell];
     for (size_t d = e->D; d-- > 0; cell /= K)
         classes[d] = (int32_t)(cell % K);
 }

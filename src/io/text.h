@@ -61,10 +61,10 @@ bfn_status bfn__textset_create(bfn_context *ctx, bfn__textset **out, const void 
 void bfn__textset_destroy(bfn__textset *set);
 
 const bfn__alphabet *bfn__textset_alphabet(const bfn__textset *set);
-size_t bfn__textset_n_symbols(const bfn__textset *set, bfn__split split);   /* characters (stream) or lines */
-size_t bfn__textset_n_sequences(const bfn__textset *set, bfn__split split); /* disjoint windows, or lines */
+size_t bfn__textset_n_symbols(const bfn__textset *set, bfn__split which);   /* characters (stream) or lines */
+size_t bfn__textset_n_sequences(const bfn__textset *set, bfn__split which); /* disjoint windows, or lines */
 /* Sequence i of a split (disjoint windows in order, or lines): int32 [T]. */
-void bfn__textset_sequence(const bfn__textset *set, bfn__split split, size_t i, int32_t *out);
+void bfn__textset_sequence(const bfn__textset *set, bfn__split which, size_t i, int32_t *out);
 /* The training sequence number `index` of an endless shuffled order that depends on the seed alone: stream: a window at a uniformly
  * random place; lines: another permutation of the lines in each epoch. Random numbers: sample = index (stream) or epoch (lines),
  * draws of rows 0 to 6 of kind BFN__DRAW_DATA. int32 [T]. */

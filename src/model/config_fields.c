@@ -212,7 +212,7 @@ static bool read_reals(const bfn__field *field, const char *text, double *out)
         copy[n - 1] = '\0';
         c++;
     }
-    for (char *rest = c; c != NULL; c = rest) {
+    for (char *rest = NULL; c != NULL; c = rest) {
         rest = strchr(c, ',');
         if (rest != NULL)
             *rest++ = '\0';

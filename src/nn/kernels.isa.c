@@ -372,7 +372,7 @@ static inline vi bf16_bits(vf x)
     typedef uint32_t vu __attribute__((vector_size(W * 4), aligned(4), may_alias));
     vu u = (vu)x;
     vu rounded = (u + (0x7fffu + ((u >> 16) & 1u))) & 0xffff0000u;
-    vi nan = x != x;
+    vi nan = x != x; /* NOLINT(misc-redundant-expression): true for NaN alone */
     return (nan & (vi)(u | 0x00400000u) & (vi)((vu){0} + 0xffff0000u)) | (~nan & (vi)rounded);
 }
 
