@@ -11,9 +11,10 @@
 #include "nn/dnnl_ops.h"
 
 #include "nn/nn.h"
+#include "nn/parallel.h"
+#include "nn/peak.h"
 
 #include <dnnl.h>
-#include <omp.h>
 #include <string.h>
 
 bool bfn__gemm(bool trans_a, bool trans_b, size_t M, size_t N, size_t K, const float *A, size_t lda, const float *B,
@@ -207,10 +208,9 @@ const bfn__product *bfn__dnnl_product(bfn__dnnl *d, const bfn__product_key *key,
     if (p == NULL)
         return NULL;
     p->key = *key;
-    int before = omp_get_max_threads();
-    omp_set_num_threads(1);
+    int before = bfn__limit_threads(1);
     bool ok = build_product(d, p, like);
-    omp_set_num_threads(before);
+    (void)bfn__limit_threads(before);
     if (!ok) {
         product_destroy(d, p);
         return NULL;
@@ -315,9 +315,9 @@ static double time_bf16(bfn_context *ctx, size_t n, const float *a, const float 
               dnnl_memory_create(&a16, &bf16, d->engine, halves) == dnnl_success &&
               reorder(d, &f32, source.read, &bf16, a16) && bfn__dnnl_pack(d, &p, b, n, packed, &weights);
     if (ok) {
-        double begin = omp_get_wtime();
+        double begin = bfn__seconds();
         ok = bfn__product_run(d, &p, 0, halves, weights, c);
-        took = omp_get_wtime() - begin;
+        took = bfn__seconds() - begin;
     }
     (void)dnnl_memory_destroy(a16);
     product_clear(d, &p);
@@ -330,17 +330,16 @@ static double time_bf16(bfn_context *ctx, size_t n, const float *a, const float 
 double bfn__dnnl_time_product(bfn_context *ctx, int n_threads, bool bf16, size_t n, const float *a, const float *b,
                               float *c)
 {
-    int before = omp_get_max_threads();
+    int before = bfn__limit_threads(n_threads);
     double took;
-    omp_set_num_threads(n_threads);
     if (bf16) {
         took = time_bf16(ctx, n, a, b, c);
     } else {
-        double begin = omp_get_wtime();
+        double begin = bfn__seconds();
         bool ok = bfn__gemm(false, false, n, n, n, a, n, b, n, 0.0f, c, n);
-        took = ok ? omp_get_wtime() - begin : 0.0;
+        took = ok ? bfn__seconds() - begin : 0.0;
     }
-    omp_set_num_threads(before);
+    (void)bfn__limit_threads(before);
     return took;
 }
 

@@ -4,10 +4,40 @@
  * result depends on which thread ran a task. A loop that ends up on one thread sets the number of threads to one meanwhile: inside a
  * real parallel region oneDNN runs on the calling thread alone, but a region of one thread looks like none to it, and it would start a team
  * of its own, whose sums may be ordered differently.
+ * Built without OpenMP (thread sanitizer, fuzzers) all loops are plain.
  */
 #include "nn/parallel.h"
 
+#ifdef _OPENMP
 #include <omp.h>
+#else
+static int omp_get_max_threads(void)
+{
+    return 1;
+}
+
+static void omp_set_num_threads(int n)
+{
+    (void)n;
+}
+
+static int omp_in_parallel(void)
+{
+    return 0;
+}
+
+static int omp_get_thread_num(void)
+{
+    return 0;
+}
+#endif
+
+int bfn__limit_threads(int n)
+{
+    int before = omp_get_max_threads();
+    omp_set_num_threads(n);
+    return before;
+}
 
 int bfn__n_threads(const bfn_context *ctx)
 {
@@ -18,11 +48,10 @@ int bfn__n_threads(const bfn_context *ctx)
 void bfn__loop(int n_threads, size_t n, void (*task)(void *arg, size_t i, int thread), void *arg)
 {
     if (n_threads <= 1 || n <= 1 || omp_in_parallel()) {
-        int before = omp_get_max_threads();
-        omp_set_num_threads(1);
+        int before = bfn__limit_threads(1);
         for (size_t i = 0; i < n; i++)
             task(arg, i, 0);
-        omp_set_num_threads(before);
+        (void)bfn__limit_threads(before);
         return;
     }
 #pragma omp parallel for schedule(dynamic, 1) num_threads(n_threads)

@@ -7,6 +7,9 @@
 /* Threads that a context's loops use. */
 int bfn__n_threads(const bfn_context *ctx);
 
+/* How many threads parallel regions (ours and oneDNN's) started by this thread have from now on; returns what it was. */
+int bfn__limit_threads(int n);
+
 /* task(arg, i, thread) for i in [0, n) on n_threads threads, thread in [0, n_threads). oneDNN calls made inside run on the one
  * thread that makes them. */
 void bfn__loop(int n_threads, size_t n, void (*task)(void *arg, size_t i, int thread), void *arg);
