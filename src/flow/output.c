@@ -163,12 +163,31 @@ static size_t draw_class(size_t K, const float *logits, double u)
     return K - 1;
 }
 
-static void draw_one_hot(size_t K, const float *output, double u, float *prediction)
+/* The same from float probabilities p, where u is far enough from every step of their CDF (all but one in some thousand draws);
+ * K when it is not. */
+static size_t draw_class_quickly(size_t K, const float *p, double u)
 {
-    const float pair[2] = {0.0f, output[0]};
-    size_t drawn = draw_class(K, K == 2 ? pair : output, u);
-    for (size_t k = 0; k < K; k++)
-        prediction[k] = k == drawn ? 1.0f : 0.0f;
+    const double margin = 1e-5; /* float probabilities are good to about 3e-7 */
+    double below = 0.0;
+    for (size_t k = 0; k < K; k++) {
+        double above = below + (double)p[k];
+        if (u < above)
+            return u > below + margin && u < above - margin ? k : K;
+        below = above;
+    }
+    return K;
+}
+
+/* Probabilities become the one-hot of the drawn class. */
+static void draw_one_hot(size_t K, const float *output, double u, float *p)
+{
+    size_t drawn = draw_class_quickly(K, p, u);
+    if (drawn == K) {
+        const float pair[2] = {0.0f, output[0]};
+        drawn = draw_class(K, K == 2 ? pair : output, u);
+    }
+    memset(p, 0, K * sizeof *p);
+    p[drawn] = 1.0f;
 }
 
 void bfn_flow_predict_drawn(const bfn_flow *flow, size_t B, size_t D, const float *state, const double *t,
@@ -180,6 +199,7 @@ void bfn_flow_predict_drawn(const bfn_flow *flow, size_t B, size_t D, const floa
         return;
     }
     if (flow->kind == BFN_DATA_DISCRETE) {
+        bfn_flow_predict(flow, B, D, state, t, output, prediction);
         for (size_t i = 0; i < B * D; i++)
             draw_one_hot(K, output + i * width, randoms[i], prediction + i * K);
         return;
