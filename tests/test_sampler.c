@@ -263,6 +263,29 @@ static void batch_and_threads(void **state)
     bfn_context_destroy(parallel);
 }
 
+/* Drawn classes for uniforms anywhere, against the CDF in double. */
+static void drawn_classes(void **state)
+{
+    (void)state;
+    enum { D = 5000 };
+    static float output[D * 5], one_hot[D * 5];
+    static double uniforms[D];
+    const double t = 0.5;
+    bfn__random_normals(1, 2, 3, 0, D * 5, output);
+    bfn__random_uniforms(1, 2, 4, 0, D, uniforms);
+    bfn_flow_predict_drawn(&classes, 1, D, NULL, &t, output, uniforms, one_hot);
+    for (size_t d = 0; d < D; d++) {
+        double total = 0.0, sum = 0.0;
+        for (size_t k = 0; k < 5; k++)
+            total += exp((double)output[5 * d + k]);
+        size_t want = 0;
+        while (want < 4 && uniforms[d] * total >= (sum += exp((double)output[5 * d + want])))
+            want++;
+        for (size_t k = 0; k < 5; k++)
+            assert_true(one_hot[5 * d + k] == (k == want ? 1.0f : 0.0f));
+    }
+}
+
 /* ---- arithmetic ---- */
 
 static void update_in_blocks(void **state)
@@ -800,6 +823,7 @@ int main(void)
         cmocka_unit_test(gaussian_law),
         cmocka_unit_test(independent_law),
         cmocka_unit_test(batch_and_threads),
+        cmocka_unit_test(drawn_classes),
         cmocka_unit_test(update_in_blocks),
         cmocka_unit_test(dynamic_clip),
         cmocka_unit_test(clips),
