@@ -83,7 +83,7 @@ bool cli_solver_resolve(const cli_command *command, bfn_context *ctx, cli_solver
 {
     *solver = (bfn_solver_options)BFN_SOLVER_OPTIONS_INIT;
     if (bfn_method_parse(ctx, v->method, solver) != BFN_OK) {
-        cli_usage(command, "--method: %s", bfn_errmsg(ctx));
+        cli_usage(command, "--%s", bfn_errmsg(ctx));
         return false;
     }
     if (!parse_grid(command, v, solver) || !resolve_length(command, v, solver))

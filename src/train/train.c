@@ -222,6 +222,8 @@ static bfn_status refuse_old_run(bfn__trainer *tr)
 static bfn_status start(bfn__trainer *tr)
 {
     bfn_status status = prepare(tr, NULL, NULL);
+    if (status == BFN_OK && !tr->options->dry_run)
+        status = bfn__run_lock(tr);
     if (status == BFN_OK)
         status = refuse_old_run(tr);
     if (status != BFN_OK)
@@ -458,8 +460,6 @@ bfn_status bfn_train(bfn_context *ctx, const bfn_train_options *options)
         status = options->resume ? resume(&tr) : start(&tr);
     if (status == BFN_OK)
         describe(&tr);
-    if (status == BFN_OK && !options->dry_run && tr.lock < 0)
-        status = bfn__run_lock(&tr);
     if (status == BFN_OK && !options->dry_run)
         status = run(&tr);
     release(&tr);

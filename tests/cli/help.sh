@@ -1,0 +1,63 @@
+# Help of every command, version, unknown commands.
+source "$BFN_SOURCE_DIR/tests/cli/helper_cli.sh" "$1"
+
+commands="train sample eval info plan export selftest bench"
+
+run
+expect 2
+for c in $commands; do
+    grep -q "^  $c " out || fail "bfn alone does not list $c"
+done
+run help
+expect 0
+quiet
+run --help
+expect 0
+
+for c in $commands "eval spell" "eval bound"; do
+    run $c --help
+    expect 0
+    quiet
+    grep -q "^bfn $c: " out || fail "help of $c has no heading"
+    grep -q "^Usage" out || fail "help of $c has no usage"
+    grep -q "^Options" out || fail "help of $c has no options"
+    [ "$c" = eval ] || grep -q "^Examples" out || fail "help of $c has no examples"
+    awk 'length($0) > 120 {exit 1}' out || fail "help of $c has a line of more than 120 columns"
+    grep -q $'\033' out && fail "help of $c has escape codes"
+    cp out first
+    run help $c
+    expect 0
+    cmp -s first out || fail "bfn help $c differs from bfn $c --help"
+done
+
+run help config
+expect 0
+for key in "seq_len: 128" "lr: 0.001" "betas: \[0.9, 0.98\]" "max_sqrt_beta: 0.75" "class: gpt"; do
+    grep -q "  $key" out || fail "help config does not list $key"
+done
+
+for form in --version -V version; do
+    run $form
+    expect 0
+    quiet
+    grep -Eq '^bfn [0-9]+\.[0-9]+\.[0-9]+ \(oneDNN [0-9]+\.[0-9]+\.[0-9]+, [a-z0-9_]+\)$' out || fail "version"
+    [ "$(wc -l <out)" -eq 1 ] || fail "version has more than a line"
+done
+
+run smaple
+expect 2
+says "bfn: smaple: no such command, nearest is sample"
+run $'evil\033[31m'
+expect 2
+grep -q $'\033' err && fail "an escape code came through"
+run help nothing
+expect 2
+
+"$bfn" help >/dev/full 2>err
+code=$?
+expect 5
+"$bfn" --version >/dev/full 2>err
+code=$?
+expect 5
+says "standard output cannot be written"
+exit 0

@@ -1,0 +1,107 @@
+# Training: the run folder, resuming, signals, what is printed where there is no terminal.
+source "$BFN_SOURCE_DIR/tests/cli/helper_cli.sh" "$1"
+trap 'kill -KILL $(jobs -p) 2>/dev/null' EXIT
+make_model
+
+for f in config.yaml log.jsonl last.safetensors best.safetensors lock; do
+    [ -s run/$f ] || fail "run/$f is missing or empty"
+done
+[ ! -s out ] || fail "training prints on standard output"
+grep -q "^step 30/30, loss [0-9.]*, [0-9.]* bits/char, .* left$" err || fail "no last line of progress"
+grep -q "^saved: run/last.safetensors$" err || fail "it does not say what was saved"
+grep -q $'[\033\r]' err && fail "escape codes where there is no terminal"
+[ "$(wc -l <run/log.jsonl)" -eq 6 ] || fail "log.jsonl has $(wc -l <run/log.jsonl) lines"
+grep -q '^{"step":30,"loss":[0-9.]*,' run/log.jsonl || fail "log.jsonl"
+grep -q "n_classes: 27" run/config.yaml || fail "config.yaml is not resolved"
+
+# the stored configuration trains the same run again
+run train run/config.yaml --data words.txt --out again -q
+expect 0
+quiet
+cmp -s run/last.safetensors again/last.safetensors || fail "the stored configuration gives another run"
+
+# the environment makes no difference
+comma=$(locale -a 2>/dev/null | grep -m 1 -E '^(de|fr|it|es)_') # a locale with a decimal comma, where there is one
+TERM=dumb LC_ALL=${comma:-C} run train tiny.yaml --data words.txt --out german
+expect 0
+cmp -s run/last.safetensors german/last.safetensors || fail "a locale changes the run"
+
+# once trained, a folder is not overwritten
+run train tiny.yaml --data words.txt --out run
+expect 2
+says "holds a training already"
+run train --resume --data words.txt --out run
+expect 2
+says "already at step 30 of 30"
+
+# a dry run writes nothing
+run train tiny.yaml --data words.txt --out dry --dry-run
+expect 0
+[ ! -e dry ] || fail "a dry run made its folder"
+grep -q "^network    gpt, " err || fail "a dry run describes nothing"
+
+# interrupted in the middle, saved, resumed: the same bytes
+for signal in INT TERM; do
+    rm -rf cut
+    "$bfn" train tiny.yaml --data words.txt --out cut --set train.steps=3000 --set train.schedule=constant --every 0 2>err &
+    pid=$!
+    for i in $(seq 200); do
+        grep -q "^step 3/" err && break
+        sleep 0.05
+    done
+    kill -$signal $pid
+    wait $pid
+    code=$?
+    [ $signal = INT ] && expect 130 || expect 143
+    grep -q "^saved: cut/last.safetensors" err || fail "not saved"
+    done_steps=$(grep -o '^step [0-9]*/' err | tail -1 | tr -dc 0-9)
+    [ "$done_steps" -lt 3000 ] || fail "it was not interrupted"
+    end=$((done_steps + 7))
+    run train --resume --data words.txt --out cut --set train.steps=$end -q
+    expect 0
+    run train tiny.yaml --data words.txt --out straight --set train.steps=$end --set train.schedule=constant -q
+    expect 0
+    cmp -s cut/last.safetensors straight/last.safetensors || fail "$signal: the resumed run differs"
+    rm -rf straight
+done
+
+# two at once
+"$bfn" train tiny.yaml --data words.txt --out busy --set train.steps=100000 --set train.checkpoint_every=0 -q 2>/dev/null &
+pid=$!
+for i in $(seq 100); do
+    [ -s busy/log.jsonl ] && break
+    sleep 0.05
+done
+run train tiny.yaml --data words.txt --out busy
+expect 2
+grep -q "busy: another training (process $pid) is at work" err || fail "the lock"
+kill -KILL $pid
+wait $pid 2>/dev/null
+run train tiny.yaml --data words.txt --out busy --set train.steps=2 -q
+expect 0 # killed before its first checkpoint, its lock is gone with it
+
+# bad input
+run train tiny.yaml --data nowhere.txt --out x
+expect 4
+says "nowhere.txt"
+: >empty.txt
+run train tiny.yaml --data empty.txt --out x
+expect 3
+says "empty.txt"
+run train tiny.yaml --data . --out x
+expect 4
+says "is a folder"
+run train nowhere.yaml --data words.txt --out x
+expect 4
+says "nowhere.yaml"
+echo "train: {lrr: 1}" >bad.yaml
+run train bad.yaml --data words.txt --out x
+expect 2
+says "bad.yaml: line 1: train.lrr: no such key, nearest is train.lr"
+run train tiny.yaml --data words.txt --out words.txt/x
+expect 5
+says "words.txt/x"
+run train tiny.yaml --data words.txt --out x --set train.lr=1e6 --set train.warmup=0 --set train.max_bad_steps=2 --set train.steps=400 -q
+expect 6
+grep -q "2 steps in a row without finite numbers" err || fail "divergence is not explained"
+exit 0
