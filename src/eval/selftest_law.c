@@ -16,7 +16,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { N_STEPS = 32, N_SAMPLES = 4000, BATCH = 250 };
+enum { N_STEPS = 32, N_SAMPLES = 2500, BATCH = 250 };
 
 /* What first-order methods may be off by with N_STEPS steps, and what the others may. */
 static double own_error(bfn_method method, double first_order, double higher_order)
@@ -231,7 +231,7 @@ bfn_status bfn__selftest_law(bfn__selftest *st)
 {
     bfn__selftest_models models;
     bfn__selftest_models_init(&models);
-    bfn__selftest_heading(st, "Law of the samples (4000 each)");
+    bfn__selftest_heading(st, "Law of the samples (2500 each)");
     float *x = bfn__calloc(st->ctx, N_SAMPLES * BFN__EXACT_POSITIONS, sizeof *x);
     int32_t *classes = bfn__calloc(st->ctx, N_SAMPLES * BFN__EXACT_POSITIONS, sizeof *classes);
     bfn_status status = x == NULL || classes == NULL ? BFN_ERR_MEMORY : continuous_laws(st, &models, x);

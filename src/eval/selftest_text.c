@@ -170,7 +170,7 @@ static void check_table(bfn__selftest *st, const text_bench *b)
 /* L_inf + L_r of strings against their own code lengths: the difference has little noise, as both rise with an unlikely string. */
 static bfn_status check_bound(bfn__selftest *st, text_bench *b)
 {
-    enum { TIMES = 64, STRINGS = 200 };
+    enum { TIMES = 48, STRINGS = 120 };
     bfn_loss_options options = BFN_LOSS_OPTIONS_INIT;
     double sum = 0.0, square = 0.0;
     draw_strings(b, 7, STRINGS, b->strings);
@@ -209,7 +209,7 @@ static bfn_status check_bound(bfn__selftest *st, text_bench *b)
 /* Blocks of 8 known and 8 open symbols. For each of STRINGS texts, samples with its known part against exact conditional draws. */
 static bfn_status check_infilling(bfn__selftest *st, text_bench *b, bfn_method method)
 {
-    enum { STRINGS = 60, PER_STRING = 10 };
+    enum { STRINGS = 50, PER_STRING = 8 };
     unsigned char known[LENGTH];
     int32_t text[LENGTH], drawn[PER_STRING * LENGTH];
     double sum = 0.0, square = 0.0, exact = 0.0;
