@@ -152,6 +152,28 @@ static size_t count_lines(const state *s, const char *name)
     return n;
 }
 
+static void append_line(const state *s, const char *name, const char *line)
+{
+    char path[PATH_BYTES];
+    path_in(s, name, path);
+    FILE *f = fopen(path, "a");
+    assert_non_null(f);
+    fprintf(f, "%s\n", line);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void get_info(state *s, const char *name, int raw, bfn_model_info *info)
+{
+    char path[PATH_BYTES];
+    bfn_model *model;
+    bfn_model_options o = BFN_MODEL_OPTIONS_INIT;
+    path_in(s, name, path);
+    o.raw_weights = raw;
+    assert_int_equal(bfn_model_load(s->ctx, &model, path, &o), BFN_OK);
+    bfn_model_get_info(model, info);
+    bfn_model_destroy(model); /* its numbers stay, its strings do not */
+}
+
 static void test_resume_is_exact(void **p)
 {
     state *s = *p;
@@ -163,6 +185,9 @@ static void test_resume_is_exact(void **p)
     assert_int_equal(train(s, "b", &half, 0, NULL, 0), BFN_CANCELLED);
     assert_int_equal(half.last_step, 10);
     assert_false(same_bytes(s, "a/last.safetensors", "b/last.safetensors"));
+    append_line(s, "b/log.jsonl",
+                "{\"step\":11,\"loss\":1}"); /* as a run that was killed after its checkpoint leaves it */
+    append_line(s, "b/samples.txt", "# step 12");
     assert_int_equal(train(s, "b", &rest, 1, NULL, 0), BFN_OK);
     assert_true(same_bytes(s, "a/last.safetensors", "b/last.safetensors"));
     assert_true(same_bytes(s, "a/best.safetensors", "b/best.safetensors"));
@@ -182,6 +207,12 @@ static void test_learning(void **p)
     assert_true(w.bound < 0.75 * w.first_bound);
     assert_true(w.last_loss < 0.6 * w.first_loss);
     assert_int_equal(w.samples, 0);
+    bfn_model_info last, best;
+    get_info(s, "a/last.safetensors", 0, &last);
+    get_info(s, "a/best.safetensors", 0, &best);
+    assert_true(last.valid_bound == w.bound && last.best_bound <= last.valid_bound);
+    assert_true(best.valid_bound == last.best_bound);
+    assert_int_equal(last.step, 300);
 }
 
 static void test_resume_refuses_differences(void **p)
@@ -220,16 +251,16 @@ static void test_divergence(void **p)
     assert_int_equal(train(s, "a", NULL, 0, set, 6), BFN_ERR_DIVERGED);
     assert_non_null(strstr(bfn_errmsg(s->ctx), "5 steps in a row"));
     assert_non_null(strstr(s->log, "the step is skipped"));
-    /* The checkpoint that stands is one of finite numbers, its average too. */
+    /* The checkpoint that stands is one of finite numbers, its average too, from before the numbers went wrong. */
+    bfn_model_info info;
+    for (int raw = 0; raw < 2; raw++)
+        get_info(s, "a/last.safetensors", raw, &info);
     char path[PATH_BYTES];
+    bfn__safetensors *st;
     path_in(s, "a/last.safetensors", path);
-    for (int raw = 0; raw < 2; raw++) {
-        bfn_model_options o = BFN_MODEL_OPTIONS_INIT;
-        bfn_model *model;
-        o.raw_weights = raw;
-        assert_int_equal(bfn_model_load(s->ctx, &model, path, &o), BFN_OK);
-        bfn_model_destroy(model);
-    }
+    assert_int_equal(bfn__safetensors_open(s->ctx, &st, path), BFN_OK);
+    assert_non_null(strstr(bfn__safetensors_metadata(st, "bfn.train"), "\"bad_in_row\":0,"));
+    bfn__safetensors_close(st);
 }
 
 /* last.safetensors cannot be replaced (it became a folder): warnings on the way, an error at the end; best.safetensors is fine. */
