@@ -12,7 +12,12 @@ if(TARGET bfn-cli)
 endif()
 install(TARGETS ${BFN_LIBRARIES} EXPORT bfn-targets
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(DIRECTORY include/bfn DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h" PATTERN "*.def")
+set(core_headers status.h flow.h solver.h methods.def sample.h)
+list(TRANSFORM core_headers PREPEND include/bfn/)
+install(FILES ${core_headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/bfn)
+if(TARGET bfn)
+  install(DIRECTORY include/bfn DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+endif()
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/bfn)
 install(EXPORT bfn-targets NAMESPACE bfn:: DESTINATION ${package_dir})

@@ -6,7 +6,8 @@ add_compile_options(
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wdouble-promotion -Wstrict-prototypes
   -Wmissing-prototypes -Wvla -Wundef -Wformat=2 -Wwrite-strings -fno-math-errno -fno-trapping-math -ffp-contract=off)
 if(CMAKE_C_COMPILER_ID MATCHES "Clang")
-  add_compile_options(-Wno-double-promotion) # clang complains of the float constants NAN and INFINITY; gcc watches the rest
+  # clang complains of the float constants NAN and INFINITY (gcc watches the rest) and of long strings in tables
+  add_compile_options(-Wno-double-promotion -Wno-string-concatenation)
 endif()
 if(BFN_WERROR)
   add_compile_options(-Werror)

@@ -27,7 +27,11 @@ typedef enum bfn_method {
 typedef enum bfn_grid { BFN_GRID_TIME = 0, BFN_GRID_LOGSNR = 1, BFN_GRID_POWER = 2, BFN_GRID_LIST = 3 } bfn_grid;
 typedef enum bfn_start { BFN_START_ZERO_MEAN = 0, BFN_START_MOMENTS = 1 } bfn_start;
 typedef enum bfn_last { BFN_LAST_DEFAULT = 0, BFN_LAST_PREDICT = 1, BFN_LAST_UPDATE = 2, BFN_LAST_CALL = 3 } bfn_last;
-typedef enum bfn_prediction { BFN_PREDICTION_DEFAULT = 0, BFN_PREDICTION_MEAN = 1, BFN_PREDICTION_DRAW = 2 } bfn_prediction;
+typedef enum bfn_prediction {
+    BFN_PREDICTION_DEFAULT = 0,
+    BFN_PREDICTION_MEAN = 1,
+    BFN_PREDICTION_DRAW = 2
+} bfn_prediction;
 
 typedef struct bfn_solver_options {
     size_t struct_size;
@@ -35,24 +39,26 @@ typedef struct bfn_solver_options {
     size_t n_evaluations; /* network evaluations to spend (NFE), 1..1000000; 0: n_steps says it */
     size_t n_steps;       /* steps of the grid, 1..1000000; exactly one of the two is given */
     bfn_grid grid;
-    double power;           /* BFN_GRID_POWER: exponent r in [0.1, 10] */
-    const double *times;    /* BFN_GRID_LIST: increasing, first = eta in [0,1), last = 1 */
-    size_t n_times;         /* ... n_steps + 1 of them (here n_steps and n_evaluations may both be 0) */
-    double eta;             /* first time t_0, in [0, 0.5]; ignored by BFN_GRID_LIST; BFN_GRID_LOGSNR starts at max(eta, 1e-3) */
-    int eta_is_set;         /* 0: the method's default: bfn 0, continuous 1e-2, discrete 1e-3 */
-    bfn_start start;        /* BFN_START_MOMENTS: the caller's sampler must be given the data's moments */
-    bfn_last last;          /* default: predict; method bfn: call */
+    double power;        /* BFN_GRID_POWER: exponent r in [0.1, 10] */
+    const double *times; /* BFN_GRID_LIST: increasing, first = eta in [0,1), last = 1 */
+    size_t n_times;      /* ... n_steps + 1 of them (here n_steps and n_evaluations may both be 0) */
+    double eta; /* first time t_0, in [0, 0.5]; ignored by BFN_GRID_LIST; BFN_GRID_LOGSNR starts at max(eta, 1e-3) */
+    int eta_is_set;            /* 0: the method's default: bfn 0, continuous 1e-2, discrete 1e-3 */
+    bfn_start start;           /* BFN_START_MOMENTS: the caller's sampler must be given the data's moments */
+    bfn_last last;             /* default: predict; method bfn: call */
     bfn_prediction prediction; /* default: mean; method bfn: draw */
-    int corrector;          /* non-zero: the free corrector (SPEC 9.3), multistep methods only */
-    double noise;           /* dial between ODE (0) and SDE (1) for ode1/sde1 (SPEC 9.6); only read when noise_is_set */
+    int corrector;             /* non-zero: the free corrector (SPEC 9.3), multistep methods only */
+    double noise; /* dial between ODE (0) and SDE (1) for ode1/sde1 (SPEC 9.6); only read when noise_is_set */
     int noise_is_set;
-    int published;          /* non-zero: reproduce the published code in its slips too (set by the alias names; SPEC 11.3): with last
+    int published; /* non-zero: reproduce the published code in its slips too (set by the alias names; SPEC 11.3): with last
                                predict, ode2m and sde2m do not drop their only step, ode2s returns the last midpoint's prediction */
 } bfn_solver_options;
 
 #define BFN_SOLVER_OPTIONS_INIT                                                                                        \
-    {sizeof(bfn_solver_options), BFN_METHOD_ODE2M, 0, 0, BFN_GRID_TIME, 1.0, 0, 0, 0.0, 0, BFN_START_ZERO_MEAN,        \
-     BFN_LAST_DEFAULT, BFN_PREDICTION_DEFAULT, 0, 0.0, 0, 0}
+    {                                                                                                                  \
+        sizeof(bfn_solver_options), BFN_METHOD_ODE2M, 0, 0, BFN_GRID_TIME, 1.0, 0, 0, 0.0, 0, BFN_START_ZERO_MEAN,     \
+            BFN_LAST_DEFAULT, BFN_PREDICTION_DEFAULT, 0, 0.0, 0, 0                                                     \
+    }
 
 /* Name of a method ("ode2m"), or its one-line description; NULL for a value that is none. */
 BFN_API const char *bfn_method_name(bfn_method method);
@@ -84,11 +90,11 @@ typedef struct bfn_plan bfn_plan;
 typedef struct bfn_plan_info {
     size_t n_rows, n_steps, n_evaluations;
     double start_time, start_mean, start_std;
-    bfn_last last;                 /* resolved */
-    bfn_prediction prediction;     /* resolved */
+    bfn_last last;             /* resolved */
+    bfn_prediction prediction; /* resolved */
     bfn_start start;
-    int final_call;                /* BFN_LAST_CALL: one more evaluation at t = 1 after the last row */
-    int n_history;                 /* predictions a sampler has to keep, 1..4 */
+    int final_call; /* BFN_LAST_CALL: one more evaluation at t = 1 after the last row */
+    int n_history;  /* predictions a sampler has to keep, 1..4 */
 } bfn_plan_info;
 
 BFN_API BFN_MUST_CHECK bfn_status bfn_plan_create(bfn_context *ctx, bfn_plan **out, const bfn_flow *flow,

@@ -70,7 +70,10 @@ typedef struct bfn_context_options {
     void *log_user;
 } bfn_context_options;
 
-#define BFN_CONTEXT_OPTIONS_INIT {sizeof(bfn_context_options), 0, {0, 0, 0}, 0, 0, 0, 0}
+#define BFN_CONTEXT_OPTIONS_INIT                                                                                       \
+    {                                                                                                                  \
+        sizeof(bfn_context_options), 0, {0, 0, 0}, 0, 0, 0, 0                                                          \
+    }
 
 /* options may be NULL. *out is set to NULL on failure. */
 BFN_API BFN_MUST_CHECK bfn_status bfn_context_create(bfn_context **out, const bfn_context_options *options);
