@@ -218,6 +218,8 @@ static void test_is_clean(void **state)
         assert_false(bfn__text8_is_clean(text, N));
         text[i] = old;
     }
+    memcpy(text + 4093, "ab  ab", 6); /* the last of one block and the first of the next */
+    assert_false(bfn__text8_is_clean(text, N));
     free(text);
 }
 
@@ -462,6 +464,21 @@ static void test_raw_text_is_cleaned(void **state)
     bfn__textset_destroy(set);
 }
 
+/* CR LF is one line end; a CR or LF alone is itself. */
+static void test_line_ends(void **state)
+{
+    (void)state;
+    static const char text[] = "a\r\nb\nc\rd\n\ne\r\r\n";
+    bfn__textset_options o = {.alphabet = "chars", .T = 12, .fractions = {1.0, 0.0, 0.0}};
+    bfn__textset *set = make_set(text, sizeof text - 1, &o);
+    assert_string_equal(bfn__alphabet_symbols(bfn__textset_alphabet(set)), "\n\rabcde");
+    assert_int_equal(bfn__textset_n_symbols(set, BFN__SPLIT_TRAIN), 12);
+    int32_t out[12];
+    bfn__textset_sequence(set, BFN__SPLIT_TRAIN, 0, out);
+    assert_text(set, 12, out, "a\nb\nc\rd\n\ne\r\n");
+    bfn__textset_destroy(set);
+}
+
 /* QM9's format: plain SMILES, one a line. */
 static const char smiles[] =
     "C\nN\nO\nC#C\nC#N\nC=O\nCC\nCO\nCC#C\nCC#N\nCC=O\nNC=O\nCCC\nCCO\nC1CC1\nC1CO1\nCC(C)=O\nCC(N)=O\nNC(N)=O\n"
@@ -694,6 +711,32 @@ static void test_moments(void **state)
     bfn__textset_destroy(set);
 }
 
+/* Lines: the moments are the means over the training sequences, and over these alone. */
+static void test_moments_of_split(void **state)
+{
+    (void)state;
+    enum { T = 9, K = 13 };
+    bfn__textset_options o = {.alphabet = "chars", .lines = true, .T = T, .fractions = {0.5, 0.3, 0.2}};
+    bfn__textset *set = make_set(smiles, sizeof smiles - 1, &o);
+    size_t n = bfn__textset_n_sequences(set, BFN__SPLIT_TRAIN);
+    float mean[T * K];
+    double wanted[T * K] = {0.0}, squares = 0.0;
+    double variance = bfn__textset_moments(set, mean);
+    assert_int_equal(bfn__alphabet_size(bfn__textset_alphabet(set)), K);
+    for (size_t i = 0; i < n; i++) {
+        int32_t out[T];
+        bfn__textset_sequence(set, BFN__SPLIT_TRAIN, i, out);
+        for (int t = 0; t < T; t++)
+            wanted[t * K + out[t]] += 1.0 / (double)n;
+    }
+    for (int i = 0; i < T * K; i++) {
+        assert_true(fabs((double)mean[i] - wanted[i]) < 1e-6);
+        squares += wanted[i] * wanted[i];
+    }
+    assert_true(fabs(variance - (1.0 - squares / T)) < 1e-9);
+    bfn__textset_destroy(set);
+}
+
 /* Beyond 256 symbols two bytes hold a character: the same text through both ways. */
 static void test_wide_alphabet(void **state)
 {
@@ -790,6 +833,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_stream, setup, teardown),
         cmocka_unit_test_setup_teardown(test_training_windows, setup, teardown),
         cmocka_unit_test_setup_teardown(test_raw_text_is_cleaned, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_line_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lines, setup, teardown),
         cmocka_unit_test_setup_teardown(test_epochs, setup, teardown),
         cmocka_unit_test_setup_teardown(test_long_lines, setup, teardown),
@@ -798,6 +842,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bad_options, setup, teardown),
         cmocka_unit_test_setup_teardown(test_arbitrary_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_moments, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_moments_of_split, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wide_alphabet, setup, teardown),
         cmocka_unit_test_setup_teardown(test_gzip_text, setup, teardown),
         cmocka_unit_test_setup_teardown(test_out_of_memory, setup, teardown),
