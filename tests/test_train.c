@@ -2,6 +2,7 @@
 #include "bfn/train.h"
 #include "io/file.h"
 #include "io/safetensors.h"
+#include "train/trainer.h"
 
 #include <errno.h>
 #include <math.h>
@@ -385,10 +386,44 @@ static void test_bad_requests(void **p)
     assert_int_not_equal(access(path, F_OK), 0); /* nothing was made */
 }
 
+/* Constants are those of the formulas: lr s/warmup, then lr (m + (1-m)(1 + cos(pi x))/2); ema min(decay, (1+n)/(10+n)). */
+static void test_schedules(void **p)
+{
+    (void)p;
+    bfn__config c;
+    bfn__config_init(&c);
+    c.train.lr = 2.0;
+    c.train.warmup = 100;
+    c.train.steps = 1100;
+    c.train.min_lr_ratio = 0.1;
+    c.train.ema = 0.9;
+    assert_true(fabs(bfn__trainer_lr(&c, 1) - 0.02) < 1e-12);
+    assert_true(fabs(bfn__trainer_lr(&c, 50) - 1.0) < 1e-12);
+    assert_true(fabs(bfn__trainer_lr(&c, 100) - 2.0) < 1e-12);
+    assert_true(fabs(bfn__trainer_lr(&c, 600) - 1.1) < 1e-6);
+    assert_true(fabs(bfn__trainer_lr(&c, 1100) - 0.2) < 1e-6);
+    c.train.schedule = BFN__SCHEDULE_CONSTANT;
+    assert_true(fabs(bfn__trainer_lr(&c, 1100) - 2.0) < 1e-12);
+    c.train.warmup = 0;
+    assert_true(fabs(bfn__trainer_lr(&c, 1) - 2.0) < 1e-12);
+    assert_true(fabs(bfn__trainer_ema(&c, 1) - 2.0 / 11.0) < 1e-12);
+    assert_true(fabs(bfn__trainer_ema(&c, 1000) - 0.9) < 1e-12);
+    double sum = 0.0, squares = 0.0;
+    for (uint64_t step = 0; step < 1000; step++) {
+        double u = bfn__trainer_time_offset(&c, step);
+        assert_true(u > 0.0 && u < 1.0);
+        sum += u;
+        squares += u * u;
+    }
+    assert_true(fabs(sum / 1000.0 - 0.5) < 0.03); /* uniform: mean 1/2 and second moment 1/3, three standard errors */
+    assert_true(fabs(squares / 1000.0 - 1.0 / 3.0) < 0.03);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_schedules),
         TEST(test_learning),
         TEST(test_resume_is_exact),
         TEST(test_resume_refuses_differences),

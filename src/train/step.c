@@ -35,6 +35,13 @@ double bfn__trainer_ema(const bfn__config *config, uint64_t step)
     return config->train.ema < warm ? config->train.ema : warm;
 }
 
+double bfn__trainer_time_offset(const bfn__config *config, uint64_t step)
+{
+    double offset;
+    bfn__random_uniforms(config->train.seed, step, bfn__draw(ROW_TIME, BFN__DRAW_NOISE), 0, 1, &offset);
+    return offset;
+}
+
 typedef struct batch_job {
     bfn__trainer *tr;
     const bfn__batch_plan *plan;
@@ -114,9 +121,9 @@ bfn_status bfn__trainer_forward(bfn__trainer *tr, const bfn__batch_plan *plan, b
 static bfn_status accumulate(bfn__trainer *tr, double *loss)
 {
     size_t batch = tr->config.train.batch;
-    bfn__batch_plan plan = {.split = BFN__SPLIT_TRAIN, .n = batch, .kind = BFN_LOSS_CONTINUOUS_TIME};
-    bfn__random_uniforms(tr->config.train.seed, tr->info.step, bfn__draw(ROW_TIME, BFN__DRAW_NOISE), 0, 1,
-                         &plan.offset);
+    bfn__batch_plan plan = {.split = BFN__SPLIT_TRAIN, .n = batch};
+    plan.kind = tr->config.train.loss == 1 ? BFN_LOSS_CROSS_ENTROPY : BFN_LOSS_CONTINUOUS_TIME;
+    plan.offset = bfn__trainer_time_offset(&tr->config, tr->info.step);
     memset(tr->grads, 0, bfn__net_arena(tr->net) * sizeof *tr->grads);
     *loss = 0.0;
     for (size_t k = 0; k < tr->config.train.accumulate; k++) {

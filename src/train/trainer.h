@@ -71,6 +71,9 @@ bfn_status bfn__trainer_forward(bfn__trainer *tr, const bfn__batch_plan *plan, b
 /* One optimiser step; counts it. A step whose loss or gradient is not finite changes nothing but the counters. BFN_ERR_DIVERGED after
  * train.max_bad_steps of them in a row. */
 bfn_status bfn__trainer_step(bfn__trainer *tr);
+/* The uniform number u of a step (counted from 0): sequence b of B has time (u + b)/B. */
+double bfn__trainer_time_offset(const bfn__config *config, uint64_t step);
+/* Learning rate and decay of the average in a step, counted from 1. */
 double bfn__trainer_lr(const bfn__config *config, uint64_t step);
 double bfn__trainer_ema(const bfn__config *config, uint64_t step);
 
