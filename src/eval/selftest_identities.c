@@ -133,6 +133,41 @@ static bfn_status check_newton(bfn__selftest *st, const bfn_flow *flow, bool sde
     return BFN_OK;
 }
 
+/* Times of every grid (SPEC 11.1); lambda = ln(beta)/2. */
+static bfn_status check_grid(bfn__selftest *st, const bfn_flow *flow, bfn_grid grid, const char *name)
+{
+    enum { N = 9 };
+    const double eta = 2e-3;
+    bfn_solver_options options = bfn__selftest_options(BFN_METHOD_ODE1, N, grid, eta);
+    options.last = BFN_LAST_UPDATE;
+    bfn_plan *plan = NULL;
+    bfn_status status = bfn__selftest_plan(st, &plan, flow, &options);
+    if (status != BFN_OK)
+        return status;
+    double worst = 0.0, from = 0.5 * log(bfn_flow_beta(flow, eta)), to = 0.5 * log(bfn_flow_beta(flow, 1.0));
+    for (int i = 0; i < N; i++) {
+        const bfn_plan_row *row = &bfn_plan_rows(plan)[i];
+        double u = (double)i / N, wanted = eta + (1.0 - eta) * (grid == BFN_GRID_POWER ? pow(u, options.power) : u);
+        double error = fabs(row->t - wanted);
+        if (grid == BFN_GRID_LOGSNR)
+            error = fabs(0.5 * log(bfn_flow_beta(flow, row->t)) - (from + (to - from) * u));
+        worst = fmax(worst, error + (i > 0 ? fabs(row->t - row[-1].t_next) : 0.0));
+    }
+    worst = fmax(worst, fabs(bfn_plan_rows(plan)[N - 1].t_next - 1.0));
+    bfn__selftest_most(st, worst, 1e-12, "%s: times of grid %s",
+                       flow->kind == BFN_DATA_DISCRETE ? "discrete" : "continuous", name);
+    bfn_plan_destroy(plan);
+    return BFN_OK;
+}
+
+static bfn_status check_grids(bfn__selftest *st, const bfn_flow *flow)
+{
+    bfn_status status = check_grid(st, flow, BFN_GRID_TIME, "time");
+    if (status == BFN_OK)
+        status = check_grid(st, flow, BFN_GRID_LOGSNR, "logsnr");
+    return status == BFN_OK ? check_grid(st, flow, BFN_GRID_POWER, "power:1.3") : status;
+}
+
 static void check_schedules(bfn__selftest *st, const bfn_flow *continuous, const bfn_flow *discrete)
 {
     double worst = 0.0, inverse = 0.0, bayes = 0.0;
@@ -282,8 +317,10 @@ bfn_status bfn__selftest_identities(bfn__selftest *st)
     check_quantiser(st);
     bfn_status status = check_printed_numbers(st, flows[0]);
     for (int f = 0; f < 2 && status == BFN_OK; f++) {
-        status = check_same_rows(st, flows[f], BFN_METHOD_BFN, -1.0, BFN_METHOD_SDE1,
-                                 "the original sampler's rows are sde1's");
+        status = check_grids(st, flows[f]);
+        if (status == BFN_OK)
+            status = check_same_rows(st, flows[f], BFN_METHOD_BFN, -1.0, BFN_METHOD_SDE1,
+                                     "the original sampler's rows are sde1's");
         if (status == BFN_OK)
             status = check_same_rows(st, flows[f], BFN_METHOD_ODE1, 0.0, BFN_METHOD_ODE1, "noise 0 is ode1");
         if (status == BFN_OK)

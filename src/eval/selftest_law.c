@@ -219,10 +219,83 @@ static bfn_status discrete_laws(bfn__selftest *st, bfn__selftest_models *models,
             status = table_method(st, &models->pair, &solver, -1, "dependent", x);
     }
     static const bfn_method for_infilling[] = {BFN_METHOD_ODE2M, BFN_METHOD_SDE2M};
+    bfn__exact bits = models->binary;
+    bits.flow.max_sqrt_beta = 4.0;
     for (size_t m = 0; m < sizeof for_infilling / sizeof *for_infilling && status == BFN_OK; m++) {
         bfn_solver_options solver = bfn__selftest_options(for_infilling[m], N_STEPS, BFN_GRID_POWER, 1e-3);
-        if (bfn__selftest_wants(st, for_infilling[m]))
-            status = table_method(st, &models->pair, &solver, 0, "infilling", x);
+        if (!bfn__selftest_wants(st, for_infilling[m]))
+            continue;
+        status = table_method(st, &models->pair, &solver, 0, "infilling", x);
+        if (status == BFN_OK)
+            status = table_method(st, &bits, &solver, 0, "infilling of bits", x);
+    }
+    return status;
+}
+
+enum { MAX_STATE = 16 };
+
+/* Sums over samples of the initial state, per coordinate. */
+typedef struct start_sums {
+    size_t width;
+    double first[MAX_STATE], second[MAX_STATE];
+} start_sums;
+
+static int sum_start(void *user, const bfn_sample_step *step)
+{
+    start_sums *sums = user;
+    for (size_t i = 0; i < step->n * sums->width && step->row == 0; i++) {
+        double x = (double)step->state[i];
+        sums->first[i % sums->width] += x / N_SAMPLES;
+        sums->second[i % sums->width] += x * x / N_SAMPLES;
+    }
+    return 0;
+}
+
+/* Initial states at a late eta, where what moments add is seen: mean and variance of every coordinate, in standard errors. */
+static bfn_status check_start(bfn__selftest *st, bfn__exact *e, bfn_start start, const bfn_moments *moments, void *out)
+{
+    const double eta = 0.3;
+    const bfn_flow *f = &e->flow;
+    bool discrete = f->kind == BFN_DATA_DISCRETE, moved = start == BFN_START_MOMENTS;
+    double K = (double)f->n_classes, beta = bfn_flow_beta(f, eta), factor = discrete ? beta : bfn_flow_gamma(f, eta),
+           worst = 0.0;
+    double variance = discrete ? K * beta : pow(bfn_flow_sigma(f, eta), 2.0);
+    variance += moved ? factor * factor * (discrete ? K : 1.0) * moments->variance : 0.0;
+    start_sums sums = {.width = e->D * bfn_flow_state_width(f)};
+    bfn_sampler_options sampler = BFN_SAMPLER_OPTIONS_INIT;
+    sampler.seed = 31;
+    sampler.step = sum_start;
+    sampler.step_user = &sums;
+    sampler.moments = *moments;
+    bfn_solver_options solver = bfn__selftest_options(BFN_METHOD_ODE1, 1, BFN_GRID_TIME, eta);
+    solver.start = start;
+    bfn_status status = draw(st, e, &solver, &sampler, out);
+    for (size_t i = 0; i < sums.width; i++) {
+        double m = (double)moments->mean[i], mean = !moved ? 0.0 : factor * (discrete ? K * m - 1.0 : m);
+        double measured = sums.second[i] - sums.first[i] * sums.first[i];
+        worst = fmax(worst, fabs(sums.first[i] - mean) / sqrt(variance / N_SAMPLES));
+        worst = fmax(worst, fabs(measured / variance - 1.0) / sqrt(2.0 / N_SAMPLES));
+    }
+    if (status == BFN_OK)
+        bfn__selftest_most(st, worst, 5.0, "%s: start from %s, worst standard error",
+                           discrete ? "independent" : "Gaussian", moved ? "moments" : "zero mean");
+    return status;
+}
+
+static bfn_status check_starts(bfn__selftest *st, bfn__selftest_models *models, void *out)
+{
+    float mean = (float)models->gauss.mean[0], prior[2 * 5];
+    double trace = 0.0; /* of the one-hot vectors' covariance, a position */
+    for (int i = 0; i < 2 * 5; i++) {
+        prior[i] = (float)models->prior[i];
+        trace += models->prior[i] * (1.0 - models->prior[i]) / 2.0;
+    }
+    bfn_moments continuous = {&mean, pow(models->gauss.deviation[0], 2.0)}, discrete = {prior, trace};
+    bfn_status status = BFN_OK;
+    for (bfn_start start = BFN_START_ZERO_MEAN; start <= BFN_START_MOMENTS && status == BFN_OK; start++) {
+        status = check_start(st, &models->gauss, start, &continuous, out);
+        if (status == BFN_OK)
+            status = check_start(st, &models->independent, start, &discrete, out);
     }
     return status;
 }
@@ -234,7 +307,9 @@ bfn_status bfn__selftest_law(bfn__selftest *st)
     bfn__selftest_heading(st, "Law of the samples (2500 each)");
     float *x = bfn__calloc(st->ctx, N_SAMPLES * BFN__EXACT_POSITIONS, sizeof *x);
     int32_t *classes = bfn__calloc(st->ctx, N_SAMPLES * BFN__EXACT_POSITIONS, sizeof *classes);
-    bfn_status status = x == NULL || classes == NULL ? BFN_ERR_MEMORY : continuous_laws(st, &models, x);
+    bfn_status status = x == NULL || classes == NULL ? BFN_ERR_MEMORY : check_starts(st, &models, classes);
+    if (status == BFN_OK)
+        status = continuous_laws(st, &models, x);
     if (status == BFN_OK)
         status = discrete_laws(st, &models, classes);
     bfn__free(st->ctx, x);

@@ -68,6 +68,24 @@ typedef struct text_bench {
     text_result results[N_METHODS][N_BUDGETS];
 } text_bench;
 
+/* Mean of numbers and its standard error. */
+typedef struct spread {
+    double n, mean, squares;
+} spread;
+
+static void spread_add(spread *s, double x)
+{
+    double change = x - s->mean;
+    s->n += 1.0;
+    s->mean += change / s->n;
+    s->squares += change * (x - s->mean);
+}
+
+static double spread_error(const spread *s)
+{
+    return sqrt(s->squares / (s->n - 1.0) / s->n);
+}
+
 static bfn_flow text_flow(void)
 {
     bfn_flow flow = BFN_FLOW_INIT;
@@ -80,14 +98,11 @@ static bfn_flow text_flow(void)
 
 static text_result measure(const text_bench *b)
 {
-    double sum = 0.0, square = 0.0;
-    for (size_t i = 0; i < N_STRINGS; i++) {
-        double bits = bfn__exact_chain_bits(&b->chain, LENGTH, b->strings + i * LENGTH);
-        sum += bits / N_STRINGS;
-        square += bits * bits / N_STRINGS;
-    }
+    spread bits = {0};
+    for (size_t i = 0; i < N_STRINGS; i++)
+        spread_add(&bits, bfn__exact_chain_bits(&b->chain, LENGTH, b->strings + i * LENGTH));
     double distance = bfn__exact_chain_distance(&b->chain, N_STRINGS, LENGTH, b->strings);
-    return (text_result){sum, sqrt((square - sum * sum) / N_STRINGS), distance};
+    return (text_result){bits.mean, spread_error(&bits), distance};
 }
 
 static void draw_strings(const text_bench *b, uint64_t seed, size_t n, int32_t *strings)
@@ -167,88 +182,113 @@ static void check_table(bfn__selftest *st, const text_bench *b)
     }
 }
 
+/* Loss of one string at time t in bits per character: of the continuous-time bound, or of the reconstruction (t = 1). */
+static bfn_status string_loss(bfn__selftest *st, text_bench *b, const int32_t *x, uint64_t sample, size_t draw,
+                              double t, double *bits)
+{
+    float state[LENGTH * K], shown[LENGTH * K], output[LENGTH * K];
+    double loss[LENGTH], sum = 0.0;
+    bfn_loss_options options = BFN_LOSS_OPTIONS_INIT;
+    options.kind = t < 1.0 ? BFN_LOSS_CONTINUOUS_TIME : BFN_LOSS_RECONSTRUCTION;
+    bfn__random_normals(8, sample, bfn__draw(draw, BFN__DRAW_NOISE), 0, LENGTH * K, state);
+    bfn_flow_draw(&b->exact.flow, 1, LENGTH, x, &t, state, state);
+    bfn_flow_show(&b->exact.flow, 1, LENGTH, state, shown);
+    (void)bfn__exact_predict(&b->exact, 0, 1, &t, shown, output);
+    bfn_status status = bfn_flow_loss(st->ctx, &b->exact.flow, &options, 1, LENGTH, x, &t, state, output, loss, NULL);
+    for (size_t d = 0; d < LENGTH && status == BFN_OK; d++)
+        sum += loss[d];
+    *bits = sum / (LENGTH * log(2.0));
+    return status;
+}
+
 /* L_inf + L_r of strings against their own code lengths: the difference has little noise, as both rise with an unlikely string. */
 static bfn_status check_bound(bfn__selftest *st, text_bench *b)
 {
     enum { TIMES = 48, STRINGS = 120 };
-    bfn_loss_options options = BFN_LOSS_OPTIONS_INIT;
-    double sum = 0.0, square = 0.0;
+    spread difference = {0};
     draw_strings(b, 7, STRINGS, b->strings);
     for (size_t i = 0; i < STRINGS; i++) {
         const int32_t *x = b->strings + i * LENGTH;
-        double bits = -bfn__exact_chain_bits(&b->chain, LENGTH, x);
+        double u[TIMES], bits, bound = 0.0;
+        bfn__random_uniforms(8, i, bfn__draw(0, BFN__DRAW_DATA), 0, TIMES, u);
         for (size_t j = 0; j <= TIMES; j++) {
-            float state[LENGTH * K], output[LENGTH * K];
-            double u, loss[LENGTH];
-            bool rest = j == TIMES;
-            bfn__random_uniforms(8, i, bfn__draw(j, BFN__DRAW_DATA), 0, 1, &u);
-            bfn__random_normals(8, i, bfn__draw(j, BFN__DRAW_NOISE), 0, LENGTH * K, state);
-            double t = rest ? 1.0 : ((double)j + u) / TIMES;
-            options.kind = rest ? BFN_LOSS_RECONSTRUCTION : BFN_LOSS_CONTINUOUS_TIME;
-            bfn_flow_draw(&b->exact.flow, 1, LENGTH, x, &t, state, state);
-            float shown[LENGTH * K];
-            bfn_flow_show(&b->exact.flow, 1, LENGTH, state, shown);
-            (void)bfn__exact_predict(&b->exact, 0, 1, &t, shown, output);
-            bfn_status status =
-                bfn_flow_loss(st->ctx, &b->exact.flow, &options, 1, LENGTH, x, &t, state, output, loss, NULL);
+            double t = j < TIMES ? ((double)j + u[j]) / TIMES : 1.0;
+            bfn_status status = string_loss(st, b, x, i, j, t, &bits);
             if (status != BFN_OK)
                 return status;
-            for (size_t d = 0; d < LENGTH; d++)
-                bits += loss[d] / (LENGTH * log(2.0) * (rest ? 1.0 : TIMES));
+            bound += j < TIMES ? bits / TIMES : bits;
         }
-        sum += bits / STRINGS;
-        square += bits * bits / STRINGS;
+        spread_add(&difference, bound - bfn__exact_chain_bits(&b->chain, LENGTH, x));
     }
-    double error = sqrt((square - sum * sum) / STRINGS), entropy = bfn__exact_chain_entropy(&b->chain, LENGTH);
+    double entropy = bfn__exact_chain_entropy(&b->chain, LENGTH), error = spread_error(&difference);
     /* What is still common to the positions at t = 1 comes on top; it is below 0.01 bits here. */
-    bfn__selftest_equal(st, entropy + sum, entropy, 4.0 * error + 0.01,
+    bfn__selftest_equal(st, entropy + difference.mean, entropy, 4.0 * error + 0.01,
                         "bound L_inf + L_r = entropy (bits per character, se %.4f)", error);
     return BFN_OK;
 }
 
-/* Blocks of 8 known and 8 open symbols. For each of STRINGS texts, samples with its known part against exact conditional draws. */
+enum { PER_STRING = 8 };
+
+/* Bits of samples of the method given the known part of a text. */
+static bfn_status infill(bfn__selftest *st, text_bench *b, bfn_method method, uint64_t seed, const unsigned char *known,
+                         const int32_t *text, double *bits, size_t *changed)
+{
+    int32_t drawn[PER_STRING * LENGTH] = {0};
+    bfn__selftest_job job = {.exact = &b->exact, .n = PER_STRING, .out = drawn};
+    job.solver = bfn__selftest_options(method, 20, BFN_GRID_TIME, 1e-3);
+    job.sampler = (bfn_sampler_options)BFN_SAMPLER_OPTIONS_INIT;
+    job.sampler.batch = PER_STRING;
+    job.sampler.seed = seed;
+    job.sampler.known = known;
+    job.sampler.known_values = text;
+    bfn_status status = bfn__selftest_sample(st, &job);
+    *bits = 0.0;
+    for (size_t j = 0; j < PER_STRING; j++) {
+        *bits += bfn__exact_chain_bits(&b->chain, LENGTH, drawn + j * LENGTH) / PER_STRING;
+        for (size_t d = 0; d < LENGTH; d++)
+            *changed += known[d] && drawn[j * LENGTH + d] != text[d];
+    }
+    return status;
+}
+
+/* Bits of exact conditional draws. */
+static double infill_exactly(const text_bench *b, uint64_t sample, const unsigned char *known, const int32_t *text)
+{
+    double bits = 0.0;
+    for (size_t j = 0; j < PER_STRING; j++) {
+        double uniforms[LENGTH];
+        int32_t x[LENGTH];
+        memcpy(x, text, sizeof x);
+        bfn__random_uniforms(10, sample * PER_STRING + j, bfn__draw(0, BFN__DRAW_DATA), 0, LENGTH, uniforms);
+        bfn__exact_chain_draw(&b->chain, LENGTH, known, uniforms, x);
+        bits += bfn__exact_chain_bits(&b->chain, LENGTH, x) / PER_STRING;
+    }
+    return bits;
+}
+
+/* Blocks of 8 known and 8 open symbols. */
 static bfn_status check_infilling(bfn__selftest *st, text_bench *b, bfn_method method)
 {
-    enum { STRINGS = 50, PER_STRING = 8 };
+    enum { STRINGS = 50 };
     unsigned char known[LENGTH];
-    int32_t text[LENGTH], drawn[PER_STRING * LENGTH];
-    double sum = 0.0, square = 0.0, exact = 0.0;
+    spread exact = {0}, difference = {0};
     size_t changed = 0;
     for (size_t d = 0; d < LENGTH; d++)
         known[d] = d / 8 % 2 == 0;
+    draw_strings(b, 9, STRINGS, b->strings);
     for (size_t i = 0; i < STRINGS; i++) {
-        double uniforms[LENGTH], difference = 0.0;
-        bfn__random_uniforms(9, i, bfn__draw(0, BFN__DRAW_DATA), 0, LENGTH, uniforms);
-        bfn__exact_chain_draw(&b->chain, LENGTH, NULL, uniforms, text);
-        bfn__selftest_job job = {.exact = &b->exact, .n = PER_STRING, .out = drawn};
-        job.solver = bfn__selftest_options(method, 20, BFN_GRID_TIME, 1e-3);
-        job.sampler = (bfn_sampler_options)BFN_SAMPLER_OPTIONS_INIT;
-        job.sampler.batch = PER_STRING;
-        job.sampler.seed = 2000 + i;
-        job.sampler.known = known;
-        job.sampler.known_values = text;
-        bfn_status status = bfn__selftest_sample(st, &job);
+        const int32_t *text = b->strings + i * LENGTH;
+        double bits, wanted = infill_exactly(b, i, known, text);
+        bfn_status status = infill(st, b, method, 2000 + i, known, text, &bits, &changed);
         if (status != BFN_OK)
             return status;
-        for (size_t j = 0; j < PER_STRING; j++) {
-            difference += bfn__exact_chain_bits(&b->chain, LENGTH, drawn + j * LENGTH) / PER_STRING;
-            for (size_t d = 0; d < LENGTH; d++)
-                changed += known[d] && drawn[j * LENGTH + d] != text[d];
-            int32_t reference[LENGTH];
-            memcpy(reference, text, sizeof reference);
-            bfn__random_uniforms(10, i * PER_STRING + j, bfn__draw(0, BFN__DRAW_DATA), 0, LENGTH, uniforms);
-            bfn__exact_chain_draw(&b->chain, LENGTH, known, uniforms, reference);
-            double bits = bfn__exact_chain_bits(&b->chain, LENGTH, reference) / PER_STRING;
-            difference -= bits;
-            exact += bits / STRINGS;
-        }
-        sum += difference / STRINGS;
-        square += difference * difference / STRINGS;
+        spread_add(&exact, wanted);
+        spread_add(&difference, bits - wanted);
     }
-    double error = sqrt((square - sum * sum) / STRINGS);
+    double error = spread_error(&difference);
     bfn__selftest_equal(st, (double)changed, 0.0, 0.0, "infilling, %s: known symbols that changed",
                         bfn_method_name(method));
-    bfn__selftest_equal(st, exact + sum, exact, 4.0 * error + 0.005,
+    bfn__selftest_equal(st, exact.mean + difference.mean, exact.mean, 4.0 * error + 0.005,
                         "infilling, %s, 20 NFE: bits (se %.4f) = exact draws", bfn_method_name(method), error);
     return BFN_OK;
 }
