@@ -183,7 +183,7 @@ static void check_simple(const bfn__kernels *k, size_t n)
     matrix x = random_matrix(n, 2.0), y = random_matrix(n, 2.0), r = random_matrix(n, 2.0), z = y;
     matrix bias = random_matrix(n, 1.0);
     float sums[MAX_N] = {0};
-    k->bias_residual(ROWS, n, z.x, LD, bias.x, r.x, LD);
+    k->bias_residual(ROWS, n, z.x, LD, bias.x, r.x, LD, z.x, LD);
     for (size_t row = 0; row < ROWS; row++)
         for (size_t i = 0; i < n; i++)
             near("bias_residual", k, n, at(&z, row, i), at(&y, row, i) + at(&bias, 0, i) + at(&r, row, i), 1e-6);

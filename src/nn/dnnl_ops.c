@@ -5,7 +5,8 @@
  * gives depends on its size alone, not on the batch or on the number of threads.
  *
  * Where oneDNN has kernels that read weights in a layout of their own (AVX-512: brgemm, in f32 and bf16), a matmul primitive is made
- * for each size of tile, while the number of threads is set to one, so that it runs on the thread that calls it. Memory objects are
+ * for each size of tile, while the number of threads is set to one, so that it runs on the thread that calls it. These kernels want
+ * operands without gaps between rows, so a tile goes through a buffer of its thread on its way to the epilogue. Memory objects are
  * kept for each thread and only pointed elsewhere, so running allocates nothing of ours; the primitives' work space is ours as well.
  */
 #include "nn/dnnl_ops.h"
@@ -127,18 +128,12 @@ static bool weights_desc(dnnl_memory_desc_t *desc, const bfn__product_key *key)
            dnnl_success;
 }
 
-/* Work space from the caller, and the sum with what is in C. */
-static dnnl_primitive_attr_t make_attributes(bool add)
+/* The primitive's work space comes from the caller. */
+static dnnl_primitive_attr_t make_attributes(void)
 {
     dnnl_primitive_attr_t attr = NULL;
-    dnnl_post_ops_t ops = NULL;
-    bool ok = dnnl_primitive_attr_create(&attr) == dnnl_success &&
-              dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user) == dnnl_success;
-    if (ok && add)
-        ok = dnnl_post_ops_create(&ops) == dnnl_success && dnnl_post_ops_append_sum(ops, 1.0f) == dnnl_success &&
-             dnnl_primitive_attr_set_post_ops(attr, ops) == dnnl_success;
-    (void)dnnl_post_ops_destroy(ops);
-    if (ok)
+    if (dnnl_primitive_attr_create(&attr) == dnnl_success &&
+        dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user) == dnnl_success)
         return attr;
     (void)dnnl_primitive_attr_destroy(attr);
     return NULL;
@@ -179,9 +174,9 @@ static bool build_product(bfn__dnnl *d, bfn__product *p, const bfn__product *lik
     dnnl_memory_desc_t a, w, c;
     dnnl_matmul_desc_t op;
     dnnl_primitive_desc_t desc = NULL;
-    dnnl_primitive_attr_t attr = make_attributes(key->add);
-    bool ok = attr != NULL && matrix_desc(&a, key->M, key->K, key->bf16 ? dnnl_bf16 : dnnl_f32, key->lda, 1) &&
-              matrix_desc(&c, key->M, key->N, dnnl_f32, key->ldc, 1) && weights_desc(&w, key);
+    dnnl_primitive_attr_t attr = make_attributes();
+    bool ok = attr != NULL && matrix_desc(&a, key->M, key->K, key->bf16 ? dnnl_bf16 : dnnl_f32, key->K, 1) &&
+              matrix_desc(&c, key->M, key->N, dnnl_f32, key->N, 1) && weights_desc(&w, key);
     if (ok && like != NULL)
         w = like->weights;
     ok = ok && dnnl_matmul_desc_init(&op, &a, &w, NULL, &c) == dnnl_success &&
@@ -200,8 +195,8 @@ const bfn__product *bfn__dnnl_product(bfn__dnnl *d, const bfn__product_key *key,
     for (bfn__product *p = d->products; p != NULL; p = p->next) {
         const bfn__product_key *k = &p->key;
         bool same_layout = like == NULL || dnnl_memory_desc_equal(&p->weights, &like->weights);
-        if (k->M == key->M && k->N == key->N && k->K == key->K && k->lda == key->lda && k->ldc == key->ldc &&
-            k->bf16 == key->bf16 && k->add == key->add && k->any == key->any && same_layout)
+        if (k->M == key->M && k->N == key->N && k->K == key->K && k->bf16 == key->bf16 && k->any == key->any &&
+            same_layout)
             return p;
     }
     bfn__product *p = bfn__calloc(d->ctx, 1, sizeof *p);
@@ -300,7 +295,7 @@ static double time_bf16(bfn_context *ctx, size_t n, const float *a, const float 
     bfn__dnnl *d;
     if (bfn__dnnl_create(ctx, &d, 1) != BFN_OK)
         return 0.0;
-    bfn__product p = {.key = {.M = n, .N = n, .K = n, .lda = n, .ldc = n, .bf16 = true}};
+    bfn__product p = {.key = {.M = n, .N = n, .K = n, .bf16 = true}};
     void *halves = bfn__calloc(ctx, n * n, 2), *packed = NULL, *weights = NULL;
     dnnl_memory_desc_t f32, bf16;
     dnnl_memory_t a16 = NULL;

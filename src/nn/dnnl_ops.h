@@ -11,13 +11,13 @@ bool bfn__gemm(bool trans_a, bool trans_b, size_t M, size_t N, size_t K, const f
 
 /* ---- products with weights in oneDNN's own layout, one primitive for each size of tile ---- */
 
-typedef struct bfn__dnnl bfn__dnnl;       /* engine, streams, primitives */
-typedef struct bfn__product bfn__product; /* C [M,N] = A [M,K] W [K,N] (+ C), for one thread */
+typedef struct bfn__dnnl bfn__dnnl; /* engine, streams, primitives */
+typedef struct bfn__product
+    bfn__product; /* C [M,N] = A [M,K] W [K,N], for one thread; A and C without gaps between rows */
 
 typedef struct bfn__product_key {
-    size_t M, N, K, lda, ldc;
+    size_t M, N, K;
     bool bf16; /* A and W are bf16; C is f32 */
-    bool add;  /* C += */
     bool any;  /* take whatever implementation there is (tests); else only one that profits from packed weights */
 } bfn__product_key;
 

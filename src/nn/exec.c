@@ -248,7 +248,7 @@ static void plan_values(compile *c)
         v->rows = net->nodes[i].rows;
         v->cols = net->nodes[i].cols;
         bool callers = net->nodes[i].kind == BFN__OP_INPUT || (int)i == e->output;
-        v->ld = callers ? v->cols : bfn__row_stride(v->cols);
+        v->ld = callers || e->dnnl != NULL ? v->cols : bfn__row_stride(v->cols);
         v->grad_ld = bfn__row_stride(v->cols);
         if (net->nodes[i].kind == BFN__OP_INPUT)
             e->input = (int)i;
@@ -285,28 +285,30 @@ static bfn_status make_arena(compile *c)
     return BFN_OK;
 }
 
-/* How products are made: packed weights in bf16 or, on AVX-512, f32 for inference, if oneDNN has them; else bfn__gemm. */
-static bfn_status choose_products(bfn__exec *e)
+/* Precision, and whether oneDNN's packed weights are tried: for inference in bf16 or on AVX-512. */
+static bfn_status choose_precision(bfn__exec *e)
 {
     bool avx512 = strncmp(bfn__cpu_path(), "avx512", 6) == 0, has_bf16 = strcmp(bfn__cpu_path(), "avx512_bf16") == 0;
     bool wants_bf16 = e->options.precision == BFN__BF16 && !e->options.training;
     e->precision = wants_bf16 && (has_bf16 || e->options.emulate_bf16) ? BFN__BF16 : BFN__F32;
     bool emulated = e->precision == BFN__BF16 && e->options.emulate_bf16;
-    if (!e->options.training && !emulated && (avx512 || e->options.packed)) {
-        bfn_status status = bfn__dnnl_create(e->ctx, &e->dnnl, e->n_threads);
-        if (status != BFN_OK)
-            return status;
-    }
+    if (e->options.training || emulated || !(avx512 || e->options.packed))
+        return BFN_OK;
+    return bfn__dnnl_create(e->ctx, &e->dnnl, e->n_threads);
+}
+
+/* How each product is made. Where oneDNN lacks one in bf16, the whole network takes f32. */
+static void choose_products(bfn__exec *e)
+{
     bool all = true;
     for (size_t i = 0; i < e->n_steps; i++)
         all = (e->steps[i].node.kind != BFN__OP_LINEAR || bfn__linear_prepare(e, &e->steps[i])) && all;
     if (all)
-        return BFN_OK;
+        return;
     e->precision = BFN__F32;
     for (size_t i = 0; i < e->n_steps; i++)
         if (e->steps[i].node.kind == BFN__OP_LINEAR)
             (void)bfn__linear_prepare(e, &e->steps[i]);
-    return BFN_OK;
 }
 
 static bfn_status compile_all(bfn__exec *e)
@@ -321,8 +323,9 @@ static bfn_status compile_all(bfn__exec *e)
     share_values(&c);
     if (e->options.training)
         share_gradients(&c, c.readers);
+    bfn_status status = choose_precision(e);
     plan_values(&c);
-    bfn_status status = choose_products(e);
+    choose_products(e);
     for (size_t i = 0; status == BFN_OK && i < e->n_steps; i++)
         if (bfn__ops[e->steps[i].node.kind].plan != NULL)
             bfn__ops[e->steps[i].node.kind].plan(e, &e->steps[i], i);

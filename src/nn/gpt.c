@@ -7,12 +7,15 @@
  * Sizes: V vocab_size, E n_embd, T seq_len. Shown: theta [T,V]; for V = 2 one channel [T,1] that already lies in [-1,1], and the
  * output is one logit [T,1], so that inp_embedding is [E,1] and lm_head has one row. `bias` = 0 leaves the biases of the blocks' Linears,
  * of every LayerNorm and of lm_head out; the embeddings keep theirs. A causal network has no skip (it would show position i its own
- * input). Positions are a fixed table: even columns sin(p 1000^(-c/E)), odd ones cos(p 1000^(-c/E)), c the column; or learned.
+ * input). Initial weights are the paper's N(0, 0.02), which suits width 768; `scaled_init` = 1 is for small networks that train
+ * briefly: N(0, 1/E) in the blocks, so that attention is not flat at first, and embeddings as large as the positions they are added
+ * to, with a bias that puts the prior theta = 1/V at zero. Positions are a fixed table: even columns sin(p 1000^(-c/E)), odd ones cos(p 1000^(-c/E)), c the column; or learned.
  */
 #include "nn/graph.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 static const bfn__option_rule RULES[] = {
     {"vocab_size", 27, 2, 65536, true},
@@ -25,6 +28,7 @@ static const bfn__option_rule RULES[] = {
     {"learn_pos_embedding", 0, 0, 1, true},
     {"is_causal", 0, 0, 1, true},
     {"dropout", 0, 0, 0.9, false},
+    {"scaled_init", 0, 0, 1, true},
 };
 enum { N_RULES = sizeof RULES / sizeof *RULES };
 
@@ -33,6 +37,7 @@ typedef struct gpt {
     size_t V, L, H, E, T;
     bool skip, bias, learned, causal;
     double dropout;
+    double block_std, input_std; /* of initial weights */
 } gpt;
 
 static void fill_positions(const bfn__net *net, const bfn__param *param, float *values)
@@ -47,6 +52,28 @@ static void fill_positions(const bfn__net *net, const bfn__param *param, float *
     }
 }
 
+static const bfn__param *find(const bfn__net *net, const char *name)
+{
+    for (size_t i = 0; i < net->n_params; i++)
+        if (strcmp(net->params[i].name, name) == 0)
+            return &net->params[i];
+    return NULL;
+}
+
+/* The embedding of theta = 1/V, shown as 2/V - 1 in every channel, becomes zero. */
+static void centre_input(const bfn__net *net, float *params)
+{
+    const bfn__param *weight = find(net, "input_adapter.inp_embedding.weight");
+    const bfn__param *bias = find(net, "input_adapter.inp_embedding.bias");
+    size_t E = weight->shape[0], V = weight->shape[1];
+    for (size_t e = 0; e < E; e++) {
+        double sum = 0.0;
+        for (size_t v = 0; v < V; v++)
+            sum += (double)params[weight->offset + e * V + v];
+        params[bias->offset + e] = (float)((1.0 - 2.0 / (double)V) * sum);
+    }
+}
+
 static int embed(const gpt *g)
 {
     bfn__net *net = g->net;
@@ -57,8 +84,9 @@ static int embed(const gpt *g)
     int position = g->learned ? bfn__graph_param(net, "input_adapter.pos_embedding.weight", g->T, g->E,
                                                  BFN__INIT_NORMAL, 0.02, false)
                               : bfn__graph_fixed(net, "input_adapter.pos_embedding", g->T, g->E);
-    int x = bfn__graph_linear(net, shown, "input_adapter.inp_embedding", g->E, 0.02, true);
-    int t = bfn__graph_linear(net, bfn__graph_time(net, 2.0, -1.0), "input_adapter.t_embedding", g->E, 0.02, true);
+    int x = bfn__graph_linear(net, shown, "input_adapter.inp_embedding", g->E, g->input_std, true);
+    int t =
+        bfn__graph_linear(net, bfn__graph_time(net, 2.0, -1.0), "input_adapter.t_embedding", g->E, g->input_std, true);
     x = bfn__graph_add(net, bfn__graph_add_position(net, x, position), t);
     return x;
 }
@@ -68,14 +96,14 @@ static int block(const gpt *g, int x, size_t layer)
     bfn__net *net = g->net;
     char name[BFN__MAX_NAME];
 #define NAME(what) (snprintf(name, sizeof name, "transformer.h.%zu." what, layer), name)
-    double out_std = 0.02 / sqrt(2.0 * (double)g->L);
+    double out_std = g->block_std / sqrt(2.0 * (double)g->L);
     int a = bfn__graph_layernorm(net, x, NAME("ln_1"), g->bias);
-    a = bfn__graph_linear(net, a, NAME("attn.c_attn"), 3 * g->E, 0.02, g->bias);
+    a = bfn__graph_linear(net, a, NAME("attn.c_attn"), 3 * g->E, g->block_std, g->bias);
     a = bfn__graph_attention(net, a, g->H, g->causal, g->dropout);
     a = bfn__graph_linear(net, a, NAME("attn.c_proj"), g->E, out_std, g->bias);
     x = bfn__graph_add(net, x, bfn__graph_dropout(net, a, g->dropout));
     int m = bfn__graph_layernorm(net, x, NAME("ln_2"), g->bias);
-    m = bfn__graph_gelu(net, bfn__graph_linear(net, m, NAME("mlp.c_fc"), 4 * g->E, 0.02, g->bias));
+    m = bfn__graph_gelu(net, bfn__graph_linear(net, m, NAME("mlp.c_fc"), 4 * g->E, g->block_std, g->bias));
     m = bfn__graph_linear(net, m, NAME("mlp.c_proj"), g->E, out_std, g->bias);
 #undef NAME
     return bfn__graph_add(net, x, bfn__graph_dropout(net, m, g->dropout));
@@ -99,8 +127,6 @@ bfn_status bfn__gpt_build(bfn__net *net, const bfn__option *options, size_t n_op
              .learned = FLAG("learn_pos_embedding"),
              .causal = FLAG("is_causal"),
              .dropout = bfn__graph_option(net, "dropout")};
-#undef SIZE
-#undef FLAG
     if (g.E % g.H != 0)
         return bfn__fail(net->ctx, BFN_ERR_ARGUMENT, "n_head: %zu: must divide n_embd, which is %zu", g.H, g.E);
     if (g.causal) {
@@ -109,7 +135,13 @@ bfn_status bfn__gpt_build(bfn__net *net, const bfn__option *options, size_t n_op
             if (RULES[i].key[0] == 's' && RULES[i].key[1] == 'k')
                 net->options[i].value = 0.0;
     }
+    bool scaled = FLAG("scaled_init");
+    g.block_std = scaled ? 1.0 / sqrt((double)g.E) : 0.02;
+    g.input_std = scaled ? 0.3 : 0.02;
     net->fill_fixed = fill_positions;
+    net->finish_init = scaled && g.V > 2 ? centre_input : NULL;
+#undef SIZE
+#undef FLAG
     int x_in = embed(&g), x = bfn__graph_dropout(net, x_in, g.dropout);
     for (size_t layer = 0; layer < g.L; layer++)
         x = block(&g, x, layer);

@@ -55,6 +55,8 @@ struct bfn__net {
     bfn_status status;
     /* what init writes into fixed buffers: fill(net, param, values) */
     void (*fill_fixed)(const bfn__net *net, const bfn__param *param, float *values);
+    /* what init does last, for initial values that depend on each other; NULL: nothing */
+    void (*finish_init)(const bfn__net *net, float *params);
 };
 
 /* A graph without a class: networks begin with it, and tests build single operations on it. */

@@ -17,9 +17,9 @@ typedef struct bfn__kernels {
     void (*scale)(size_t n, float a, const float *x, float *y, bool add);
     /* y = x + z */
     void (*add)(size_t n, const float *x, const float *z, float *y);
-    /* y += bias (NULL: none) + residual (NULL: none) */
-    void (*bias_residual)(size_t rows, size_t n, float *y, size_t ldy, const float *bias, const float *residual,
-                          size_t ldr);
+    /* y = x + bias (NULL: none) + residual (NULL: none); y may be x or residual */
+    void (*bias_residual)(size_t rows, size_t n, const float *x, size_t ldx, const float *bias, const float *residual,
+                          size_t ldr, float *y, size_t ldy);
     /* x += bias (NULL: none); y = gelu(x); x and y may be the same memory */
     void (*bias_gelu)(size_t rows, size_t n, float *x, size_t ldx, const float *bias, float *y, size_t ldy);
     /* d *= gelu'(x) */

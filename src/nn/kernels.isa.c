@@ -164,12 +164,12 @@ static void k_add(size_t n, const float *x, const float *z, float *y)
         store_n(y + i, n - i, load_n(x + i, n - i) + load_n(z + i, n - i));
 }
 
-static void k_bias_residual(size_t rows, size_t n, float *y, size_t ldy, const float *bias, const float *residual,
-                            size_t ldr)
+static void k_bias_residual(size_t rows, size_t n, const float *x, size_t ldx, const float *bias, const float *residual,
+                            size_t ldr, float *y, size_t ldy)
 {
     for (size_t r = 0; r < rows; r++) {
         for (size_t i = 0; i < n; i += W) {
-            vf v = load_n(y + r * ldy + i, n - i);
+            vf v = load_n(x + r * ldx + i, n - i);
             if (bias != NULL)
                 v += load_n(bias + i, n - i);
             if (residual != NULL)

@@ -125,4 +125,6 @@ void bfn__net_init(const bfn__net *net, uint64_t seed, float *params)
             }
         }
     }
+    if (net->finish_init != NULL)
+        net->finish_init(net, params);
 }

@@ -48,11 +48,6 @@ static bool worth_bf16(const bfn__exec *e, const bfn__step *s)
     return e->values[s->node.in[0]].cols >= 32 && s->node.cols >= 16;
 }
 
-static size_t low_stride(size_t in) /* of rows of operands rounded to bf16 */
-{
-    return (bfn__row_stride(in) + 31) / 32 * 32;
-}
-
 /* Sizes of the tiles: [0] all but the last, [1] the last. */
 static void tile_sizes(const linear_run *run, const bfn__value *y, size_t rows[2], size_t cols[2])
 {
@@ -74,8 +69,7 @@ bool bfn__linear_prepare(bfn__exec *e, bfn__step *s)
         return true;
     for (int c = 0; c < 2; c++) {
         for (int r = 0; r < 2; r++) {
-            bfn__product_key key = {rows[r], cols[c], x->cols,     s->low ? low_stride(x->cols) : x->ld,
-                                    y->ld,   s->low,  s->in_place, e->options.packed};
+            bfn__product_key key = {rows[r], cols[c], x->cols, s->low, e->options.packed};
             s->products[r][c] = bfn__dnnl_product(e->dnnl, &key, r > 0 ? s->products[0][c] : NULL);
             if (s->products[r][c] == NULL) {
                 memset(s->products, 0, sizeof s->products);
@@ -84,6 +78,14 @@ bool bfn__linear_prepare(bfn__exec *e, bfn__step *s)
         }
     }
     return true;
+}
+
+/* Floats of scratch for a tile of X without gaps between rows, a multiple of 16; 0: X is used as it is. */
+static size_t lowered_floats(const bfn__exec *e, const bfn__step *s, const linear_run *run)
+{
+    const bfn__value *x = &e->values[s->node.in[0]];
+    bool copied = s->low || (s->products[0][0] != NULL && x->ld != x->cols);
+    return copied ? (run->tile_rows * x->cols + 15) / 16 * 16 : 0;
 }
 
 /* Floats of a packed block, a multiple of 16. */
@@ -97,8 +99,7 @@ void bfn__linear_plan(bfn__exec *e, bfn__step *s, size_t now)
     (void)now;
     size_t in = e->values[s->node.in[0]].cols, out = s->node.cols, end = bfn__exec_times(e) - 1;
     linear_run run = make_run(e, s, 1);
-    if (s->low)
-        bfn__exec_scratch(e, run.tile_rows * low_stride(in));
+    bfn__exec_scratch(e, lowered_floats(e, s, &run) + run.tile_rows * run.tile_cols);
     if (s->products[0][0] != NULL) {
         size_t blocks = (run.col_tiles - 1) * block_floats(s, false) + block_floats(s, true);
         bfn__exec_buffer(e, blocks, 0, end, &s->packed);
@@ -172,67 +173,89 @@ void bfn__linear_set_params(bfn__exec *e, bfn__step *s)
         e->k->round_bf16(p.in * p.ld_packed, s->packed, s->packed);
 }
 
-/* The tile of X as bf16, or rounded to bf16 but kept as float where oneDNN cannot multiply bf16. */
-static const void *lowered(const linear_run *run, size_t row, size_t rows, int thread)
+/* The tile of X as a product wants it: bf16; or rounded to bf16 but kept as float where oneDNN cannot multiply bf16; or a copy
+ * without gaps between rows; or X itself. */
+static const void *operand(const linear_run *run, size_t row, size_t rows, float *scratch, size_t *ld)
 {
     const bfn__exec *e = run->e;
     const bfn__value *x = &e->values[run->s->node.in[0]];
-    float *scratch = e->scratch + (size_t)thread * e->scratch_floats;
-    size_t ld = low_stride(x->cols);
+    *ld = x->ld;
+    if (lowered_floats(e, run->s, run) == 0)
+        return x->data + row * x->ld;
+    *ld = x->cols;
     for (size_t r = 0; r < rows; r++) {
         const float *from = x->data + (row + r) * x->ld;
-        if (run->s->products[0][0] != NULL)
-            e->k->to_bf16(x->cols, from, (uint16_t *)scratch + r * ld);
+        if (!run->s->low)
+            memcpy(scratch + r * x->cols, from, x->cols * sizeof *from);
+        else if (run->s->products[0][0] != NULL)
+            e->k->to_bf16(x->cols, from, (uint16_t *)scratch + r * x->cols);
         else
-            e->k->round_bf16(x->cols, from, scratch + r * ld);
+            e->k->round_bf16(x->cols, from, scratch + r * x->cols);
     }
     return scratch;
 }
 
-/* out [rows, cols] (+)= X W^T for the tile at (row, col). */
-static void multiply_tile(const linear_run *run, size_t row, size_t rows, size_t col, size_t cols, float *out,
-                          size_t ld_out, int thread)
+/* Where X W^T of a tile is: in `to` (which it may add to), or in the thread's scratch. */
+typedef struct tile_product {
+    float *data;
+    size_t ld;
+} tile_product;
+
+static tile_product multiply_tile(const linear_run *run, size_t row, size_t rows, size_t col, size_t cols,
+                                  tile_product to, int thread)
 {
+    bfn__exec *e = run->e;
     const bfn__step *s = run->s;
-    const bfn__value *x = &run->e->values[s->node.in[0]];
-    const void *a = s->low ? lowered(run, row, rows, thread) : (const void *)(x->data + row * x->ld);
+    float *scratch = e->scratch + (size_t)thread * e->scratch_floats;
+    size_t lda;
+    const void *a = operand(run, row, rows, scratch, &lda);
     bool ok;
-    if (s->products[0][0] != NULL)
-        ok = bfn__product_run(run->e->dnnl, s->products[rows != run->tile_rows][cols != run->tile_cols], thread, a,
-                              s->weights[col / run->tile_cols], out);
-    else
-        ok = bfn__gemm(false, false, rows, cols, x->cols, a, s->low ? low_stride(x->cols) : x->ld, s->packed + col,
-                       s->ld_packed, s->in_place ? 1.0f : 0.0f, out, ld_out);
+    if (s->products[0][0] != NULL) {
+        to = (tile_product){scratch + lowered_floats(e, s, run), cols};
+        ok = bfn__product_run(e->dnnl, s->products[rows != run->tile_rows][cols != run->tile_cols], thread, a,
+                              s->weights[col / run->tile_cols], to.data);
+    } else {
+        ok = bfn__gemm(false, false, rows, cols, e->values[s->node.in[0]].cols, a, lda, s->packed + col, s->ld_packed,
+                       s->in_place ? 1.0f : 0.0f, to.data, to.ld);
+    }
     if (!ok)
-        bfn__exec_fail(run->e);
+        bfn__exec_fail(e);
+    return to;
+}
+
+/* y = act(product + bias) + residual; nothing to do where the product is in y already and there is neither. */
+static void finish_tile(const linear_run *run, size_t row, size_t rows, size_t col, size_t cols, tile_product p)
+{
+    const bfn__exec *e = run->e;
+    const bfn__step *s = run->s;
+    const bfn__value *y = &e->values[s->out];
+    float *out = y->data + row * y->ld + col;
+    const float *bias = bfn__exec_param(e, s->node.bias);
+    if (bias != NULL)
+        bias += col;
+    if (s->node.act == BFN__ACT_GELU) {
+        e->k->bias_gelu(rows, cols, p.data, p.ld, bias, out, y->ld);
+        return;
+    }
+    bool added = s->in_place && p.data == out;
+    const bfn__value *residual = s->node.in[1] >= 0 && !added ? &e->values[s->node.in[1]] : NULL;
+    const float *r = residual != NULL ? residual->data + row * residual->ld + col : NULL;
+    if (bias != NULL || r != NULL || p.data != out)
+        e->k->bias_residual(rows, cols, p.data, p.ld, bias, r, residual != NULL ? residual->ld : 0, out, y->ld);
 }
 
 static void forward_tile(void *arg, size_t i, int thread)
 {
     const linear_run *run = arg;
-    const bfn__exec *e = run->e;
     const bfn__step *s = run->s;
-    const bfn__value *y = &e->values[s->out];
+    const bfn__value *y = &run->e->values[s->out], *product = s->pre >= 0 ? &run->e->values[s->pre] : y;
     size_t tile = i / run->col_tiles, col = i % run->col_tiles * run->tile_cols;
     size_t row = tile % run->tiles_a_sample * run->tile_rows;
     size_t rows = y->rows - row < run->tile_rows ? y->rows - row : run->tile_rows;
     size_t cols = y->cols - col < run->tile_cols ? y->cols - col : run->tile_cols;
     row += tile / run->tiles_a_sample * y->rows;
-    const bfn__value *product = s->pre >= 0 ? &e->values[s->pre] : y;
-    float *p = product->data + row * product->ld + col, *out = y->data + row * y->ld + col;
-    const float *bias = bfn__exec_param(e, s->node.bias);
-    if (bias != NULL)
-        bias += col;
-    multiply_tile(run, row, rows, col, cols, p, product->ld, thread);
-    if (s->node.act == BFN__ACT_GELU) {
-        e->k->bias_gelu(rows, cols, p, product->ld, bias, out, y->ld);
-        bias = NULL;
-    }
-    const bfn__value *residual = s->node.in[1] >= 0 && !s->in_place ? &e->values[s->node.in[1]] : NULL;
-    if (bias != NULL || residual != NULL)
-        e->k->bias_residual(rows, cols, out, y->ld, bias,
-                            residual != NULL ? residual->data + row * residual->ld + col : NULL,
-                            residual != NULL ? residual->ld : 0);
+    tile_product to = {product->data + row * product->ld + col, product->ld};
+    finish_tile(run, row, rows, col, cols, multiply_tile(run, row, rows, col, cols, to, thread));
 }
 
 void bfn__linear_forward(bfn__exec *e, bfn__step *s, size_t n)
