@@ -1,6 +1,7 @@
 /* test_model.c: configurations, checkpoints in and out, what is refused and how it is said, sampling that depends on nothing it should not. */
 #include "bfn/model.h"
 #include "bfn/train.h"
+#include "helper_io.h"
 #include "io/file.h"
 #include "io/safetensors.h"
 #include "model/model_internal.h"
@@ -407,6 +408,40 @@ static void test_samples_stand_alone(void **p)
     assert_memory_not_equal(all, all + D, D * sizeof(int32_t));
 }
 
+/* ---- memory ---- */
+
+static bfn_status load_and_sample(bfn_context *own, void *path)
+{
+    bfn_model *model;
+    int32_t out[2 * 24];
+    bfn_solver_options solver = BFN_SOLVER_OPTIONS_INIT;
+    solver.n_evaluations = 3;
+    bfn_status status = bfn_model_load(own, &model, path, NULL);
+    if (status != BFN_OK)
+        return status;
+    status = bfn_model_sample(model, &solver, NULL, 0, 2, out);
+    bfn_model_destroy(model);
+    return status;
+}
+
+static bfn_status export_it(bfn_context *own, void *path)
+{
+    return bfn_model_export(own, path, in_folder("e.safetensors"), NULL);
+}
+
+static void test_out_of_memory(void **p)
+{
+    (void)p;
+    bfn_model *model = fresh();
+    file_plan plan;
+    plan_file(&plan, model);
+    char path[64];
+    snprintf(path, sizeof path, "%s", save_plan(&plan));
+    assert_true(each_allocation(load_and_sample, path, BFN_OK) > 20);
+    assert_true(each_allocation(export_it, path, BFN_OK) > 20);
+    bfn_model_destroy(model);
+}
+
 static void test_text_in_and_out(void **p)
 {
     (void)p;
@@ -470,7 +505,7 @@ int main(void)
         cmocka_unit_test(test_bad_numbers),           cmocka_unit_test(test_foreign_files),
         cmocka_unit_test(test_metadata_is_untrusted), cmocka_unit_test(test_export),
         cmocka_unit_test(test_samples_stand_alone),   cmocka_unit_test(test_text_in_and_out),
-        cmocka_unit_test(test_options_are_checked),
+        cmocka_unit_test(test_options_are_checked),   cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -268,20 +268,31 @@ static bfn_status resume(bfn__trainer *tr)
     return status;
 }
 
+/* 30935236 as "30.9 M". */
+static void count_text(size_t n, char text[32])
+{
+    if (n >= 1000000)
+        snprintf(text, 32, "%.3g M", 1e-6 * (double)n);
+    else if (n >= 10000)
+        snprintf(text, 32, "%.3g k", 1e-3 * (double)n);
+    else
+        snprintf(text, 32, "%zu", n);
+}
+
 static void describe(bfn__trainer *tr)
 {
-    size_t n = 0;
+    size_t n = 0, arena = bfn__net_arena(tr->net) * sizeof(float);
+    char parameters[32], train[32], valid[32];
     for (size_t i = 0; i < bfn__net_n_params(tr->net); i++)
         if (bfn__net_param(tr->net, i)->trained)
             n += bfn__net_param(tr->net, i)->count;
-    size_t arena = bfn__net_arena(tr->net) * sizeof(float);
-    bfn__log(tr->ctx, "network    %s, %.3g M parameters, %.3g GFLOP a sequence forward", bfn__net_class(tr->net),
-             1e-6 * (double)n, 1e-9 * bfn__net_flops(tr->net));
-    bfn__log(tr->ctx, "data       %.3g M %s, %.3g M more to validate; %zu symbols, sequences of %zu",
-             1e-6 * (double)bfn__textset_n_symbols(tr->text, BFN__SPLIT_TRAIN),
-             tr->config.data.lines ? "lines" : "characters",
-             1e-6 * (double)bfn__textset_n_symbols(tr->text, BFN__SPLIT_VALID), bfn__alphabet_size(tr->data.alphabet),
-             tr->D);
+    count_text(n, parameters);
+    count_text(bfn__textset_n_symbols(tr->text, BFN__SPLIT_TRAIN), train);
+    count_text(bfn__textset_n_symbols(tr->text, BFN__SPLIT_VALID), valid);
+    bfn__log(tr->ctx, "network    %s, %s parameters, %.3g GFLOP a sequence forward", bfn__net_class(tr->net),
+             parameters, 1e-9 * bfn__net_flops(tr->net));
+    bfn__log(tr->ctx, "data       %s %s, %s more to validate; %zu symbols, sequences of %zu", train,
+             tr->config.data.lines ? "lines" : "characters", valid, bfn__alphabet_size(tr->data.alphabet), tr->D);
     bfn__log(tr->ctx, "training   %zu steps of %zu sequences, %.0f MB of memory", tr->config.train.steps, tr->total,
              1e-6 * (double)(5 * arena + bfn__exec_bytes(tr->exec)));
 }
