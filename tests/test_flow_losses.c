@@ -145,7 +145,9 @@ static void gradients_are_differences(void **state)
                  {&IMAGE_16, "image 16"}, {&BINS_256, "256 bins"}, {&BINS_16, "16 bins"}, {&BINS_1100, "1100 bins"}};
     double worst = 0.0;
     for (size_t f = 0; f < sizeof flows / sizeof *flows; f++) {
-        for (int kind = BFN_LOSS_CONTINUOUS_TIME; kind <= BFN_LOSS_RECONSTRUCTION; kind++) {
+        for (int kind = BFN_LOSS_CONTINUOUS_TIME; kind <= BFN_LOSS_CROSS_ENTROPY; kind++) {
+            if (kind == BFN_LOSS_CROSS_ENTROPY && flows[f].flow->kind != BFN_DATA_DISCRETE)
+                continue;
             for (int published = 0; published < 2; published++) {
                 /* the published rules for bins have jumps: the next test goes where there is none */
                 problem p = make_problem(flows[f].flow, (bfn_loss_kind)kind, published, 17 + f);
@@ -300,6 +302,12 @@ static void discrete_losses_match_brute_force(void **state)
         for (size_t i = 0; i < B * D; i++) {
             probabilities(&p, i, q);
             assert_close(loss[i], (double)-logl(q[p.classes[i]]), 1e-12);
+        }
+        p.options.kind = BFN_LOSS_CROSS_ENTROPY;
+        run_loss(&p, loss, NULL);
+        for (size_t i = 0; i < B * D; i++) {
+            probabilities(&p, i, q);
+            assert_close(loss[i], (double)K * beta_1 * p.t[i / D] * (double)-logl(q[p.classes[i]]), 1e-10);
         }
     }
 }
@@ -673,10 +681,14 @@ static void bad_options_are_refused(void **state)
     refused(ctx, &p, "n_steps");
     p.options.kind = (bfn_loss_kind)0;
     refused(ctx, &p, "kind");
+    p.options.kind = (bfn_loss_kind)5;
+    refused(ctx, &p, "kind");
     p.options.struct_size = 1;
     refused(ctx, &p, "struct_size");
     p.flow.n_classes = 1;
     refused(ctx, &p, "n_classes");
+    p = make_problem(&IMAGE, BFN_LOSS_CROSS_ENTROPY, 0, 1);
+    refused(ctx, &p, "discrete data only");
     bfn_context_destroy(ctx);
 }
 

@@ -330,6 +330,36 @@ static void initial_values(void **state)
     bfn_context_destroy(ctx);
 }
 
+/* scaled_init: width decides the blocks' weights, and the prior theta = 1/V is embedded as zero. */
+static void scaled_initial_values(void **state)
+{
+    (void)state;
+    bfn_context *ctx;
+    bfn__net *net;
+    const bfn__option o[] = {{"n_layer", 2}, {"n_head", 2}, {"n_embd", 64}, {"seq_len", 8}, {"scaled_init", 1}};
+    assert_int_equal(bfn_context_create(&ctx, NULL), BFN_OK);
+    assert_int_equal(bfn__net_create(ctx, &net, "gpt", o, N(o)), BFN_OK);
+    float *a = calloc(bfn__net_arena(net), sizeof *a);
+    assert_non_null(a);
+    bfn__net_init(net, 1, a);
+    const bfn__param *attention = param_named(net, "transformer.h.1.attn.c_attn.weight");
+    double squares = 0.0;
+    for (size_t j = 0; j < attention->count; j++)
+        squares += (double)a[attention->offset + j] * (double)a[attention->offset + j];
+    assert_true(fabs(sqrt(squares / (double)attention->count) - 1.0 / 8.0) < 3e-3);
+    const float *weight = a + param_named(net, "input_adapter.inp_embedding.weight")->offset;
+    const float *bias = a + param_named(net, "input_adapter.inp_embedding.bias")->offset;
+    for (size_t e = 0; e < 64; e++) {
+        double sum = (double)bias[e];
+        for (size_t v = 0; v < 27; v++)
+            sum += (2.0 / 27.0 - 1.0) * (double)weight[e * 27 + v];
+        assert_true(fabs(sum) < 1e-5 && bias[e] != 0.0f);
+    }
+    free(a);
+    bfn__net_destroy(net);
+    bfn_context_destroy(ctx);
+}
+
 static void refused(bfn_context *ctx, const char *class_name, bfn__option o, const char *says)
 {
     bfn__net *net;
@@ -360,9 +390,11 @@ static void wrong_options(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(small_network),  cmocka_unit_test(without_bias_and_skip), cmocka_unit_test(learned_positions),
-        cmocka_unit_test(causal_network), cmocka_unit_test(two_classes),           cmocka_unit_test(many_tiles),
-        cmocka_unit_test(description),    cmocka_unit_test(initial_values),        cmocka_unit_test(wrong_options),
+        cmocka_unit_test(small_network),         cmocka_unit_test(without_bias_and_skip),
+        cmocka_unit_test(learned_positions),     cmocka_unit_test(causal_network),
+        cmocka_unit_test(two_classes),           cmocka_unit_test(many_tiles),
+        cmocka_unit_test(description),           cmocka_unit_test(initial_values),
+        cmocka_unit_test(scaled_initial_values), cmocka_unit_test(wrong_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -96,7 +96,10 @@ BFN_API void bfn_flow_mode(const bfn_flow *flow, size_t B, size_t D, const float
 typedef enum bfn_loss_kind {
     BFN_LOSS_CONTINUOUS_TIME = 1, /* L^inf at the given times; an unbiased estimate when t ~ U(0,1) */
     BFN_LOSS_N_STEP = 2,          /* L^n; t = (i-1)/n given by the caller */
-    BFN_LOSS_RECONSTRUCTION = 3   /* L^r = -ln p_O(x | t = 1) */
+    BFN_LOSS_RECONSTRUCTION = 3,  /* L^r = -ln p_O(x | t = 1) */
+    /* Discrete data: K beta_1 t (-ln p_x). Least where L^inf is, at the exact posterior, but its gradient does not fade while
+     * predictions are diffuse (that of L^inf is proportional to p_x), so training starts faster. Not a likelihood. */
+    BFN_LOSS_CROSS_ENTROPY = 4
 } bfn_loss_kind;
 
 typedef struct bfn_loss_options {

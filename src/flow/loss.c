@@ -83,9 +83,12 @@ static bfn_status check_options(bfn_context *ctx, const bfn_flow *flow, const bf
     if (o->struct_size != sizeof *o)
         return bfn__fail(ctx, BFN_ERR_ARGUMENT, "loss: struct_size: %zu: must be %zu (use BFN_LOSS_OPTIONS_INIT)",
                          o->struct_size, sizeof *o);
-    if (o->kind < BFN_LOSS_CONTINUOUS_TIME || o->kind > BFN_LOSS_RECONSTRUCTION)
+    if (o->kind < BFN_LOSS_CONTINUOUS_TIME || o->kind > BFN_LOSS_CROSS_ENTROPY)
         return bfn__fail(ctx, BFN_ERR_ARGUMENT,
-                         "loss: kind: %d: 1 (continuous time), 2 (n steps) or 3 (reconstruction)", (int)o->kind);
+                         "loss: kind: %d: 1 (continuous time), 2 (n steps), 3 (reconstruction) or 4 (cross-entropy)",
+                         (int)o->kind);
+    if (o->kind == BFN_LOSS_CROSS_ENTROPY && flow->kind != BFN_DATA_DISCRETE)
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "loss: kind: 4 (cross-entropy): for discrete data only");
     if (o->kind != BFN_LOSS_N_STEP)
         return BFN_OK;
     if (o->n_steps < 1)

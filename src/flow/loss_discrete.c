@@ -2,7 +2,7 @@
  *
  *   L^inf  = K beta_1 t |e_x - p|^2
  *   L^n    = n E_y [ ln N(y; m_x, alpha K) - ln sum_k p_k N(y; m_k, alpha K) ],  m_k = alpha (K e_k - 1),  y ~ N(m_x, alpha K)
- *   L^r    = -ln p_x
+ *   L^r    = -ln p_x,  and K beta_1 t (-ln p_x) as a training objective (cross-entropy)
  *
  * |m_k| is the same for all k, so everything but y_k cancels in the mixture:  L^n = -n E_y ln sum_k p_k exp(y_k - y_x): no powers, no
  * overflow, and y_k - y_x = sqrt(alpha K) (xi_k - xi_x) - alpha K for k != x.
@@ -167,7 +167,7 @@ static double n_step(const position *p, bool published)
 static double weight_of(const bfn__loss_sample *s)
 {
     const bfn_flow *flow = s->flow;
-    if (s->options->kind == BFN_LOSS_CONTINUOUS_TIME)
+    if (s->options->kind == BFN_LOSS_CONTINUOUS_TIME || s->options->kind == BFN_LOSS_CROSS_ENTROPY)
         return (double)flow->n_classes * flow->max_sqrt_beta * flow->max_sqrt_beta * s->t;
     if (s->options->kind == BFN_LOSS_N_STEP)
         return (double)s->options->n_steps / (double)s->options->n_draws;
@@ -196,6 +196,6 @@ void bfn__loss_discrete(const bfn__loss_sample *s)
         else if (o->kind == BFN_LOSS_N_STEP)
             s->loss[d] = weight * n_step(&p, o->published_mixture != 0);
         else
-            s->loss[d] = cross_entropy(&p);
+            s->loss[d] = weight * cross_entropy(&p);
     }
 }
