@@ -1,5 +1,6 @@
 /* test_train.c: training: resuming exactly, divergence, a full disk, locks, what a resumed run may not change. */
 #include "bfn/train.h"
+#include "helper_io.h"
 #include "io/file.h"
 #include "io/safetensors.h"
 #include "train/trainer.h"
@@ -419,11 +420,27 @@ static void test_schedules(void **p)
     assert_true(fabs(squares / 1000.0 - 1.0 / 3.0) < 0.03);
 }
 
+static bfn_status prepare(bfn_context *ctx, void *arg)
+{
+    const state *s = arg;
+    bfn_train_options o = BFN_TRAIN_OPTIONS_INIT;
+    o.config_path = s->config;
+    o.data_path = s->data;
+    o.dry_run = 1;
+    return bfn_train(ctx, &o);
+}
+
+static void test_out_of_memory(void **p)
+{
+    assert_true(each_allocation(prepare, *p, BFN_OK) > 40);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_schedules),
+        TEST(test_out_of_memory),
         TEST(test_learning),
         TEST(test_resume_is_exact),
         TEST(test_resume_refuses_differences),
