@@ -743,7 +743,7 @@ static void test_wide_alphabet(void **state)
     (void)state;
     for (size_t K = 255; K <= 258; K++) {
         size_t n = 0;
-        char *text = malloc(2 * K);
+        char *text = malloc(2 * K + 4);
         for (size_t k = 0; k < K; k++) { /* U+0400 upwards */
             text[n++] = (char)(0xd0 + k / 64);
             text[n++] = (char)(0x80 + k % 64);
@@ -755,6 +755,13 @@ static void test_wide_alphabet(void **state)
         bfn__textset_sequence(set, BFN__SPLIT_TRAIN, 0, out);
         for (size_t k = 0; k < K; k++)
             assert_int_equal(out[k], k);
+        bfn__textset_destroy(set);
+        memcpy(text + n, "a\na", 3); /* two symbols more, in front of the others */
+        o.T = K + 3;
+        set = make_set(text, n + 3, &o);
+        bfn__textset_sequence(set, BFN__SPLIT_TRAIN, 0, out);
+        assert_int_equal(out[0], 2);
+        assert_true(out[K] == 1 && out[K + 1] == 0 && out[K + 2] == 1);
         bfn__textset_destroy(set);
         free(text);
     }

@@ -206,6 +206,7 @@ static void test_numbers(void **state)
 {
     (void)state;
     check_numbers();
+    assert_ptr_equal(uselocale((locale_t)0), LC_GLOBAL_LOCALE); /* the thread's locale is as it was */
     uint64_t value;
     assert_true(bfn__parse_u64("18446744073709551615", &value) && value == UINT64_MAX);
     assert_true(bfn__parse_u64("0", &value) && value == 0);
@@ -265,7 +266,7 @@ static void test_wrong_values(void **state)
     (void)state;
     bfn__yaml *t =
         parse("a: 10x\nb: -1\nc: [1, 2]\nd: {x: 1}\ne:\nf: '3'\ng: gtp\nh: nan\ni: 1e3\nj: [1, x]\nk: \xe2\x88\x92"
-              "3\n");
+              "3\nl: ''\n");
     double value, list[2];
     size_t size, n;
     const char *text;
@@ -293,6 +294,7 @@ static void test_wrong_values(void **state)
                 "g is \"gtp\", allowed: gpt, unet_vdm (did you mean \"gpt\"?)");
     assert_says(bfn__yaml_get_number(t, "a.b", 0.0, 1.0, &value), "a is \"10x\", allowed: a mapping");
     assert_says(bfn__yaml_get_number(t, "c.b", 0.0, 1.0, &value), "c is a list, allowed: a mapping");
+    assert_says(bfn__yaml_get_number(t, "l.b", 0.0, 1.0, &value), "l is empty, allowed: a mapping");
     assert_says(bfn__yaml_fail(t, "a", "at least %d", 3), "c.yaml: line 1: a is \"10x\", allowed: at least 3");
     assert_says(bfn__yaml_fail(t, "none", "something"), "none is missing, allowed: something");
     bfn__yaml_destroy(t);
@@ -591,6 +593,7 @@ static const char *const awkward[] = {"",
                                       "\x0b\x0c",
                                       " abcdefghijklmnopqrstuvwxyz",
                                       "a  b",
+                                      "a \xe2\x80\xa8 b",
                                       "\xc2\xa0"};
 
 static void test_round_trip(void **state)
