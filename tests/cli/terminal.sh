@@ -1,0 +1,33 @@
+# What a terminal is shown: the bar, the film, colours only where they are wanted. `script` (bsdutils) gives a terminal.
+source "$BFN_SOURCE_DIR/tests/cli/helper_cli.sh" "$1"
+command -v script >/dev/null || exit 0
+make_model
+export BFN=$bfn
+escape=$'\033'
+
+on_terminal() { # on_terminal TERM COMMAND: everything that the terminal got is in `out`
+    TERM=$1 script -qec "stty cols ${3:-80} rows 24; $2" /dev/null >out 2>err </dev/null || fail "it failed"
+}
+
+train='"$BFN" train tiny.yaml --data words.txt --out'
+on_terminal xterm "$train one"
+grep -q "${escape}\[K" out || fail "no bar"
+grep -q "${escape}\[36m" out || fail "no colour"
+grep -q "step 30/30" out || fail "no last step"
+NO_COLOR=1 on_terminal xterm "$train two"
+grep -q "${escape}\[K" out || fail "NO_COLOR: no bar"
+grep -q "${escape}\[[0-9;]*m" out && fail "NO_COLOR: colour"
+on_terminal dumb "$train three"
+grep -q "$escape" out && fail "TERM=dumb: escape codes"
+on_terminal xterm "$train four" 20
+tr '\r' '\n' <out | sed "s/${escape}\[[0-9;]*[mK]//g" | grep "%" | awk 'length($0) > 20 {exit 1}' || fail "20 columns: a longer bar"
+
+film='"$BFN" sample --model run/last.safetensors --nfe 5 --n 2 --film'
+on_terminal xterm "$film"
+grep -q "step 5 of 5, t = 1.000" out || fail "no film"
+grep -q "${escape}\[3A" out || fail "the film is not redrawn in place"
+NO_COLOR=1 on_terminal xterm "$film"
+grep -q "${escape}\[[0-9;]*m" out && fail "NO_COLOR: a film in colour"
+on_terminal dumb "$film"
+grep -q "$escape" out && fail "TERM=dumb: a film with escape codes"
+exit 0
