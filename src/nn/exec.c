@@ -339,6 +339,15 @@ static bfn_status compile_all(bfn__exec *e)
     return status;
 }
 
+/* Inference takes a batch piece by piece through all steps: just enough rows to keep every thread busy, so that what one step writes
+ * is still in cache when the next one reads it (and little memory is needed). No output depends on it. */
+static size_t samples_at_once(const bfn__exec *e)
+{
+    size_t rows = bfn__net_positions(e->net), each = (BFN__PIECE_ROWS + rows - 1) / rows;
+    size_t samples = each * (size_t)e->n_threads;
+    return e->options.training || samples > e->max_batch ? e->max_batch : samples;
+}
+
 bfn_status bfn__exec_create(bfn_context *ctx, bfn__exec **out, const bfn__net *net, const bfn__exec_options *options)
 {
     *out = NULL;
@@ -350,8 +359,10 @@ bfn_status bfn__exec_create(bfn_context *ctx, bfn__exec **out, const bfn__net *n
     e->ctx = ctx;
     e->net = net;
     e->options = *options;
+    e->max_batch = options->batch;
     e->k = bfn__kernels_get();
     e->n_threads = bfn__n_threads(ctx);
+    e->options.batch = samples_at_once(e);
     e->input = NONE;
     bfn_status status = compile_all(e);
     if (status != BFN_OK) {
@@ -417,11 +428,8 @@ void bfn__exec_set_dropout(bfn__exec *e, uint64_t seed, uint64_t step)
     e->dropout_step = step;
 }
 
-bfn_status bfn__exec_forward(bfn__exec *e, size_t n, const float *shown, const double *t, float *out)
+static void run_piece(bfn__exec *e, size_t n, const float *shown, const double *t, float *out)
 {
-    if (e->params == NULL || n < 1 || n > e->options.batch)
-        return bfn__fail(e->ctx, BFN_ERR_INTERNAL, "forward of %zu samples: compiled for 1 to %zu%s", n,
-                         e->options.batch, e->params == NULL ? ", and no parameters were set" : "");
     if (e->input >= 0) {
         union {
             const float *given;
@@ -433,6 +441,16 @@ bfn_status bfn__exec_forward(bfn__exec *e, size_t n, const float *shown, const d
     e->t = t;
     for (size_t i = 0; i < e->n_steps; i++)
         bfn__ops[e->steps[i].node.kind].forward(e, &e->steps[i], n);
+}
+
+bfn_status bfn__exec_forward(bfn__exec *e, size_t n, const float *shown, const double *t, float *out)
+{
+    if (e->params == NULL || n < 1 || n > e->max_batch)
+        return bfn__fail(e->ctx, BFN_ERR_INTERNAL, "forward of %zu samples: compiled for 1 to %zu%s", n, e->max_batch,
+                         e->params == NULL ? ", and no parameters were set" : "");
+    size_t in_size = bfn__net_shown_size(e->net), out_size = bfn__net_output_size(e->net), each = e->options.batch;
+    for (size_t i = 0; i < n; i += each)
+        run_piece(e, n - i < each ? n - i : each, shown + i * in_size, t + i, out + i * out_size);
     e->n_forward = n;
     return run_status(e);
 }

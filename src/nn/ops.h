@@ -7,7 +7,7 @@
 #include "nn/kernels.h"
 #include "nn/plan.h"
 
-enum { BFN__TILE_ROWS = 128, BFN__TILE_COLS = 384 };
+enum { BFN__TILE_ROWS = 128, BFN__TILE_COLS = 384, BFN__PIECE_ROWS = 256 };
 
 /* A tensor of the running network: data [n * rows, cols] with row stride ld, and its gradient likewise. */
 typedef struct bfn__value {
@@ -37,7 +37,8 @@ typedef struct bfn__step {
 struct bfn__exec {
     bfn_context *ctx;
     const bfn__net *net;
-    bfn__exec_options options;
+    bfn__exec_options options; /* batch: samples that run at once */
+    size_t max_batch;          /* largest n of a forward: cut into pieces of options.batch */
     bfn__precision precision;
     const bfn__kernels *k;
     bfn__dnnl *dnnl; /* NULL: all products are bfn__gemm */
