@@ -476,7 +476,7 @@ static void builder_checks_shapes(void **state)
         if (wrong == 0)
             (void)bfn__graph_add(net, x, y);
         if (wrong == 1)
-            (void)bfn__graph_attention(net, y, 2, false, 0.0);
+            (void)bfn__graph_attention(net, y, 2, false);
         if (wrong == 2)
             (void)bfn__graph_add_position(net, x, bfn__graph_fixed(net, "p", 3, 6));
         if (wrong == 3)

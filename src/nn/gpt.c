@@ -99,7 +99,7 @@ static int block(const gpt *g, int x, size_t layer)
     double out_std = g->block_std / sqrt(2.0 * (double)g->L);
     int a = bfn__graph_layernorm(net, x, NAME("ln_1"), g->bias);
     a = bfn__graph_linear(net, a, NAME("attn.c_attn"), 3 * g->E, g->block_std, g->bias);
-    a = bfn__graph_attention(net, a, g->H, g->causal, g->dropout);
+    a = bfn__graph_attention(net, a, g->H, g->causal);
     a = bfn__graph_linear(net, a, NAME("attn.c_proj"), g->E, out_std, g->bias);
     x = bfn__graph_add(net, x, bfn__graph_dropout(net, a, g->dropout));
     int m = bfn__graph_layernorm(net, x, NAME("ln_2"), g->bias);

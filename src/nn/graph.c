@@ -228,7 +228,7 @@ int bfn__graph_add_position(bfn__net *net, int x, int param)
     return append(net, node);
 }
 
-int bfn__graph_attention(bfn__net *net, int qkv, size_t heads, bool causal, double dropout)
+int bfn__graph_attention(bfn__net *net, int qkv, size_t heads, bool causal)
 {
     bfn__node node = node_like(net, BFN__OP_ATTENTION, qkv);
     if (net->status != BFN_OK)
@@ -241,7 +241,6 @@ int bfn__graph_attention(bfn__net *net, int qkv, size_t heads, bool causal, doub
     node.cols /= 3;
     node.heads = heads;
     node.causal = causal;
-    node.a = dropout;
     return append(net, node);
 }
 

@@ -32,7 +32,7 @@ typedef struct bfn__node {
     int in[2];        /* ids; -1: none */
     int weight, bias; /* parameter numbers; -1: none */
     size_t rows, cols;
-    double a, b; /* AFFINE, TIME: factor, shift; LAYERNORM: a = eps; DROPOUT, ATTENTION: a = probability */
+    double a, b; /* AFFINE, TIME: factor, shift; LAYERNORM: a = eps; DROPOUT: a = probability */
     size_t heads;
     bool causal;
     bfn__act act;    /* LINEAR after fusion */
@@ -76,7 +76,7 @@ int bfn__graph_layernorm(bfn__net *net, int x, const char *name, bool with_bias)
 int bfn__graph_gelu(bfn__net *net, int x);
 int bfn__graph_add(bfn__net *net, int x, int y);
 int bfn__graph_add_position(bfn__net *net, int x, int param);
-int bfn__graph_attention(bfn__net *net, int qkv, size_t heads, bool causal, double dropout);
+int bfn__graph_attention(bfn__net *net, int qkv, size_t heads, bool causal);
 int bfn__graph_concat(bfn__net *net, int x, int y);
 int bfn__graph_dropout(bfn__net *net, int x, double probability); /* 0: returns x */
 void bfn__graph_output(bfn__net *net, int x);
