@@ -1,4 +1,4 @@
-/* The self-test itself passes, reports what it did, gives the same report twice, and can be stopped. Its text part: bound and infilling. */
+/* The self-test itself passes, reports what it did, gives the same report twice, and can be stopped. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -53,19 +53,6 @@ static void the_quick_test_passes(void **state)
     assert_int_equal(r.n_failed, 0);
     assert_int_equal(r.n_ok, n_checks);
     assert_in_range(n_checks, 200, 1000);
-    bfn_context_destroy(ctx);
-}
-
-static void bound_and_infilling_of_text_pass(void **state)
-{
-    (void)state;
-    bfn_context *ctx = context();
-    report r = {0};
-    bfn__selftest_setup setup = {.groups = BFN__SELFTEST_TEXT, .print = read_line, .user = &r};
-    size_t n_checks = 0;
-    assert_int_equal(bfn__selftest_run(ctx, &setup, &n_checks, NULL), BFN_OK);
-    assert_int_equal(n_checks, 7);
-    assert_int_equal(r.n_ok, 7);
     bfn_context_destroy(ctx);
 }
 
@@ -133,7 +120,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_quick_test_passes),
-        cmocka_unit_test(bound_and_infilling_of_text_pass),
+
         cmocka_unit_test(two_runs_print_the_same),
         cmocka_unit_test(the_callback_stops_it),
         cmocka_unit_test(options_of_another_library_are_refused),
