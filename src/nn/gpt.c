@@ -9,7 +9,8 @@
  * of every LayerNorm and of lm_head out; the embeddings keep theirs. A causal network has no skip (it would show position i its own
  * input). Initial weights are the paper's N(0, 0.02), which suits width 768; `scaled_init` = 1 is for small networks that train
  * briefly: N(0, 1/E) in the blocks, so that attention is not flat at first, and embeddings as large as the positions they are added
- * to, with a bias that puts the prior theta = 1/V at zero. Positions are a fixed table: even columns sin(p 1000^(-c/E)), odd ones cos(p 1000^(-c/E)), c the column; or learned.
+ * to, with a bias that puts the prior theta = 1/V at zero. `dropout` acts on x_in and on what each branch adds, in training alone.
+ * Positions are a fixed table: even columns sin(p 1000^(-c/E)), odd ones cos(p 1000^(-c/E)), c the column; or learned.
  */
 #include "nn/graph.h"
 
@@ -66,6 +67,8 @@ static void centre_input(const bfn__net *net, float *params)
     const bfn__param *weight = find(net, "input_adapter.inp_embedding.weight");
     const bfn__param *bias = find(net, "input_adapter.inp_embedding.bias");
     size_t E = weight->shape[0], V = weight->shape[1];
+    if (V == 1) /* two classes: the prior is shown as 0 */
+        return;
     for (size_t e = 0; e < E; e++) {
         double sum = 0.0;
         for (size_t v = 0; v < V; v++)
