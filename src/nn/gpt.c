@@ -7,16 +7,15 @@
  * Sizes: V vocab_size, E n_embd, T seq_len. Shown: theta [T,V]; for V = 2 one channel [T,1] that already lies in [-1,1], and the
  * output is one logit [T,1], so that inp_embedding is [E,1] and lm_head has one row. `bias` = 0 leaves the biases of the blocks' Linears,
  * of every LayerNorm and of lm_head out; the embeddings keep theirs. A causal network has no skip (it would show position i its own
- * input). Initial weights are the paper's N(0, 0.02), which suits width 768; `scaled_init` = 1 is for small networks that train
- * briefly: N(0, 1/E) in the blocks, so that attention is not flat at first, and embeddings as large as the positions they are added
- * to, with a bias that puts the prior theta = 1/V at zero. `dropout` acts on x_in and on what each branch adds, in training alone.
- * Positions are a fixed table: even columns sin(p 1000^(-c/E)), odd ones cos(p 1000^(-c/E)), c the column; or learned.
+* input). Positions are a fixed table: even columns sin(p 1000^(-c/E)), odd ones cos(p 1000^(-c/E)), c the column; or learned.
+ * Initial weights are the paper's N(0, 0.02), which suits width 768; `scaled_init` = 1 is for small networks that train briefly:
+ * N(0, 1/E) in the blocks, so that attention is not flat at first, embeddings as large as positions, and what gpt_init.c says.
  */
+#include "nn/gpt_init.h"
 #include "nn/graph.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 static const bfn__option_rule RULES[] = {
     {"vocab_size", 27, 2, 65536, true},
@@ -50,30 +49,6 @@ static void fill_positions(const bfn__net *net, const bfn__param *param, float *
             double angle = (double)p * pow(1000.0, -(double)c / (double)E);
             values[p * E + c] = (float)(c % 2 == 0 ? sin(angle) : cos(angle));
         }
-    }
-}
-
-static const bfn__param *find(const bfn__net *net, const char *name)
-{
-    for (size_t i = 0; i < net->n_params; i++)
-        if (strcmp(net->params[i].name, name) == 0)
-            return &net->params[i];
-    return NULL;
-}
-
-/* The embedding of theta = 1/V, shown as 2/V - 1 in every channel, becomes zero. */
-static void centre_input(const bfn__net *net, float *params)
-{
-    const bfn__param *weight = find(net, "input_adapter.inp_embedding.weight");
-    const bfn__param *bias = find(net, "input_adapter.inp_embedding.bias");
-    size_t E = weight->shape[0], V = weight->shape[1];
-    if (V == 1) /* two classes: the prior is shown as 0 */
-        return;
-    for (size_t e = 0; e < E; e++) {
-        double sum = 0.0;
-        for (size_t v = 0; v < V; v++)
-            sum += (double)params[weight->offset + e * V + v];
-        params[bias->offset + e] = (float)((1.0 - 2.0 / (double)V) * sum);
     }
 }
 
@@ -142,7 +117,7 @@ bfn_status bfn__gpt_build(bfn__net *net, const bfn__option *options, size_t n_op
     g.block_std = scaled ? 1.0 / sqrt((double)g.E) : 0.02;
     g.input_std = scaled ? 0.3 : 0.02;
     net->fill_fixed = fill_positions;
-    net->finish_init = scaled && g.V > 2 ? centre_input : NULL;
+    net->finish_init = scaled && g.V > 2 ? bfn__gpt_scaled_init : NULL;
 #undef SIZE
 #undef FLAG
     int x_in = embed(&g), x = bfn__graph_dropout(net, x_in, g.dropout);
