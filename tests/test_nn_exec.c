@@ -413,6 +413,10 @@ static void dropout(void **state)
     bfn__exec_set_dropout(exec, 9, 2);
     assert_int_equal(bfn__exec_forward(exec, 2, x, t, again), BFN_OK);
     assert_true(memcmp(again, y, sizeof y) != 0);
+    bfn__exec_no_dropout(exec);
+    assert_int_equal(bfn__exec_forward(exec, 2, x, t, again), BFN_OK);
+    for (size_t i = 0; i < 2 * COUNT; i++)
+        assert_true(fabs((double)again[i] - 0.8411919906) < 1e-6);
     bfn__exec_destroy(exec);
     o.training = false; /* inference drops nothing */
     assert_int_equal(bfn__exec_create(ctx, &exec, net, &o), BFN_OK);

@@ -424,8 +424,14 @@ bfn_status bfn__exec_set_params(bfn__exec *e, const float *params)
 
 void bfn__exec_set_dropout(bfn__exec *e, uint64_t seed, uint64_t step)
 {
+    e->drops = true;
     e->dropout_seed = seed;
     e->dropout_step = step;
+}
+
+void bfn__exec_no_dropout(bfn__exec *e)
+{
+    e->drops = false;
 }
 
 static void run_piece(bfn__exec *e, size_t n, const float *shown, const double *t, float *out)

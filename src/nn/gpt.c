@@ -7,7 +7,7 @@
  * Sizes: V vocab_size, E n_embd, T seq_len. Shown: theta [T,V]; for V = 2 one channel [T,1] that already lies in [-1,1], and the
  * output is one logit [T,1], so that inp_embedding is [E,1] and lm_head has one row. `bias` = 0 leaves the biases of the blocks' Linears,
  * of every LayerNorm and of lm_head out; the embeddings keep theirs. A causal network has no skip (it would show position i its own
-* input). Positions are a fixed table: even columns sin(p 1000^(-c/E)), odd ones cos(p 1000^(-c/E)), c the column; or learned.
+ * input). Positions are a fixed table: even columns sin(p 1000^(-c/E)), odd ones cos(p 1000^(-c/E)), c the column; or learned.
  * Initial weights are the paper's N(0, 0.02), which suits width 768; `scaled_init` = 1 is for small networks that train briefly:
  * N(0, 1/E) in the blocks, so that attention is not flat at first, embeddings as large as positions, and what gpt_init.c says.
  */

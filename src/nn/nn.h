@@ -79,8 +79,10 @@ size_t bfn__exec_bytes(const bfn__exec *exec);             /* memory it holds */
  * again after every change of them (each optimiser step), before the next forward. */
 bfn_status bfn__exec_set_params(bfn__exec *exec, const float *params);
 
-/* Training with a network whose dropout is not 0: the masks are a function of (seed, step); give each forward a step of its own. */
+/* Training with a network whose dropout is not 0: on for the following forwards, with masks that are a function of (seed, step); give
+ * each forward a step of its own. Off (nothing is dropped) until the first call, and after bfn__exec_no_dropout (validation). */
 void bfn__exec_set_dropout(bfn__exec *exec, uint64_t seed, uint64_t step);
+void bfn__exec_no_dropout(bfn__exec *exec);
 
 /* shown float [n, shown_size], t double [n], out float [n, output_size]; 1 <= n <= batch. */
 bfn_status bfn__exec_forward(bfn__exec *exec, size_t n, const float *shown, const double *t, float *out);

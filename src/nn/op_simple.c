@@ -253,6 +253,10 @@ static void dropout_row(const simple_run *run, const float *x, float *y, size_t 
     uint32_t words[PIECE];
     const bfn__exec *e = run->e;
     double p = run->s->node.a;
+    if (!e->drops) {
+        e->k->scale(run->s->node.cols, 1.0f, x, y, add);
+        return;
+    }
     uint32_t below = (uint32_t)(p * 4294967296.0);
     float keep = (float)(1.0 / (1.0 - p));
     uint64_t sample = e->dropout_step * 0x9e3779b97f4a7c15u + row;

@@ -56,6 +56,7 @@ struct bfn__exec {
     size_t n_forward; /* samples of the last one; 0: none */
     bool want_shown;  /* backward: the gradient of the input is wanted */
     bool failed;      /* set by a task: oneDNN had no memory */
+    bool drops;       /* dropout is on */
     uint64_t dropout_seed, dropout_step;
     /* while compiling */
     bfn__buffer *buffers;
