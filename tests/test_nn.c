@@ -360,6 +360,50 @@ static void scaled_initial_values(void **state)
     bfn_context_destroy(ctx);
 }
 
+/* q . k of one head for two positions whose content is zero. */
+static double score(const bfn__net *net, const float *params, size_t h, size_t p, size_t q)
+{
+    const float *attention = params + param_named(net, "transformer.h.1.attn.c_attn.weight")->offset;
+    const float *positions = params + param_named(net, "input_adapter.pos_embedding.weight")->offset;
+    enum { E = 64, SIZE = 16 };
+    double sum = 0.0;
+    for (size_t row = h * SIZE; row < (h + 1) * SIZE; row++) {
+        double query = 0.0, key = 0.0;
+        for (size_t c = 0; c < SIZE; c++) {
+            query += (double)attention[row * E + c] * (double)positions[p * E + c];
+            key += (double)attention[(E + row) * E + c] * (double)positions[q * E + c];
+        }
+        sum += query * key;
+    }
+    return sum;
+}
+
+/* scaled_init with learned positions: head h looks at offset -1, 1, -2, 2. */
+static void heads_look_at_neighbours(void **state)
+{
+    (void)state;
+    static const int offset[4] = {-1, 1, -2, 2};
+    bfn_context *ctx;
+    bfn__net *net;
+    const bfn__option o[] = {{"n_layer", 2},  {"n_head", 4},      {"n_embd", 64},
+                             {"seq_len", 32}, {"scaled_init", 1}, {"learn_pos_embedding", 1}};
+    assert_int_equal(bfn_context_create(&ctx, NULL), BFN_OK);
+    assert_int_equal(bfn__net_create(ctx, &net, "gpt", o, N(o)), BFN_OK);
+    float *a = calloc(bfn__net_arena(net), sizeof *a);
+    assert_non_null(a);
+    bfn__net_init(net, 1, a);
+    for (size_t h = 0; h < 4; h++)
+        for (size_t p = 2; p < 30; p++) {
+            size_t best = 0;
+            for (size_t q = 0; q < 32; q++)
+                best = score(net, a, h, p, q) > score(net, a, h, p, best) ? q : best;
+            assert_int_equal((int)best - (int)p, offset[h]);
+        }
+    free(a);
+    bfn__net_destroy(net);
+    bfn_context_destroy(ctx);
+}
+
 static void refused(bfn_context *ctx, const char *class_name, bfn__option o, const char *says)
 {
     bfn__net *net;
@@ -394,7 +438,8 @@ int main(void)
         cmocka_unit_test(learned_positions),     cmocka_unit_test(causal_network),
         cmocka_unit_test(two_classes),           cmocka_unit_test(many_tiles),
         cmocka_unit_test(description),           cmocka_unit_test(initial_values),
-        cmocka_unit_test(scaled_initial_values), cmocka_unit_test(wrong_options),
+        cmocka_unit_test(scaled_initial_values), cmocka_unit_test(heads_look_at_neighbours),
+        cmocka_unit_test(wrong_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
