@@ -165,25 +165,20 @@ static bfn_status time_model(bfn_model *model, const bfn_model_info *info, size_
     return status;
 }
 
-static bfn_status show_model(bfn_context *ctx, const bench_values *v)
+static bfn_status show_model(bfn_context *ctx, bfn_model *model)
 {
-    bfn_model *model;
     bfn_model_info info;
     double network, sampler;
-    bfn_status status = bfn_model_load(ctx, &model, v->model, NULL);
-    if (status != BFN_OK)
-        return status;
     bfn_model_get_info(model, &info);
-    status = time_model(model, &info, 8, &network);
+    bfn_status status = time_model(model, &info, 8, &network);
     if (status == BFN_OK)
         status = sampler_cost(ctx, &info.flow, info.positions, 8, 50, &sampler);
     if (status == BFN_OK)
         print_share("this model", sampler, network);
-    bfn_model_destroy(model);
     return status;
 }
 
-static bfn_status bench(bfn_context *ctx, const bench_values *v)
+static bfn_status bench(bfn_context *ctx, const bench_values *v, bfn_model *model)
 {
     bfn_bench_peak_result peak;
     double forward, ignored;
@@ -196,7 +191,7 @@ static bfn_status bench(bfn_context *ctx, const bench_values *v)
         status = show_network(ctx, v, "training", true, false, peak.f32, 55.0, &ignored);
     if (status == BFN_OK)
         status = show_sampler(ctx, v, forward);
-    return status == BFN_OK && v->model != NULL ? show_model(ctx, v) : status;
+    return status == BFN_OK && model != NULL ? show_model(ctx, model) : status;
 }
 
 static int run(const cli_command *command, int argc, char **argv)
@@ -205,14 +200,22 @@ static int run(const cli_command *command, int argc, char **argv)
     size_t n_operands;
     if (!cli_parse(command, argc, argv, &v, NULL, 0, &n_operands))
         return CLI_EXIT_USAGE;
+    size_t width = v.n_embd != 0 ? v.n_embd : 768, heads = v.n_head != 0 ? v.n_head : 12;
+    if (width % heads != 0)
+        return cli_usage(command, "--n-head: found %zu, must divide --n-embd, which is %zu", heads, width);
     bfn_context_options context = BFN_CONTEXT_OPTIONS_INIT;
     context.n_threads = (int)v.threads;
     bfn_context *ctx;
     bfn_status status = bfn_context_create(&ctx, &context);
     if (status != BFN_OK)
         return cli_no_context(command, status);
-    status = bench(ctx, &v);
+    bfn_model *model = NULL;
+    if (v.model != NULL) /* first: nobody wants to wait for an error */
+        status = bfn_model_load(ctx, &model, v.model, NULL);
+    if (status == BFN_OK)
+        status = bench(ctx, &v, model);
     int code = status == BFN_OK ? cli_flush(command) : cli_fail(command, ctx, status);
+    bfn_model_destroy(model);
     bfn_context_destroy(ctx);
     return code;
 }

@@ -1,5 +1,6 @@
 /* cmd_eval.c: bfn eval: measures of a model or of text. `bfn eval spell` and `bfn eval bound` are commands of their own tables. */
 #include "cli.h"
+#include "solver_options.h"
 
 #include "bfn/eval.h"
 
@@ -94,7 +95,7 @@ static int parse_methods(const cli_command *command, bfn_context *ctx, const cha
             return cli_usage(command, "--methods: found \"%s\", only +corrector may follow a method", label);
         bfn_status status = parse_method(ctx, label, &plan->solvers[plan->n_methods]);
         if (status != BFN_OK)
-            return cli_fail(command, ctx, status);
+            return cli_solver_failure(command, ctx, status, "--methods");
         plan->labels[plan->n_methods++] = label;
     }
     return plan->n_methods > 0 ? 0 : cli_usage(command, "--methods: found \"%s\", names separated by commas", list);
@@ -116,6 +117,20 @@ static int parse_counts(const cli_command *command, const char *list, spell_plan
         c += length + (c[length] == ',');
     }
     return plan->n_counts > 0 ? 0 : cli_usage(command, "--nfe: found \"%s\", numbers separated by commas", list);
+}
+
+/* Every cell of the table, before any file is opened and any string is made. */
+static int check_cells(const cli_command *command, bfn_context *ctx, const spell_plan *plan)
+{
+    for (size_t m = 0; m < plan->n_methods; m++)
+        for (size_t c = 0; c < plan->n_counts; c++) {
+            bfn_solver_options solver = plan->solvers[m];
+            solver.n_evaluations = plan->counts[c];
+            int code = cli_solver_check(command, ctx, &solver, "--methods");
+            if (code != 0)
+                return code;
+        }
+    return 0;
 }
 
 /* ---- spell: the table ---- */
@@ -227,12 +242,19 @@ static int score_model(const cli_command *command, bfn_context *ctx, bfn_speller
 
 /* ---- spell: lines of a file ---- */
 
+static void say_unreadable(const cli_command *command, const char *path)
+{
+    char safe[512];
+    fprintf(stderr, "bfn %s: %s: cannot be read: %s\n", command->name, cli_safe(path, safe, sizeof safe),
+            strerror(errno));
+}
+
 static int read_lines(const cli_command *command, const char *path, char ***lines, size_t *n)
 {
     /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): without a model there is a text */
     FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
     if (file == NULL) {
-        fprintf(stderr, "bfn %s: %s: %s\n", command->name, path, strerror(errno));
+        say_unreadable(command, path);
         return (int)BFN_ERR_NOT_FOUND;
     }
     size_t capacity = 0, size = 0;
@@ -254,7 +276,7 @@ static int read_lines(const cli_command *command, const char *path, char ***line
             ++*n;
     }
     if (code == 0 && ferror(file)) {
-        fprintf(stderr, "bfn %s: %s: %s\n", command->name, path, strerror(errno));
+        say_unreadable(command, path);
         code = (int)BFN_ERR_NOT_FOUND;
     }
     free(line);
@@ -269,7 +291,8 @@ static int score_text(const cli_command *command, bfn_context *ctx, bfn_speller 
     size_t n = 0;
     int code = read_lines(command, v->text, &lines, &n);
     if (code == 0 && n == 0) {
-        fprintf(stderr, "bfn %s: %s: found no line, one string a line is wanted\n", command->name, v->text);
+        fprintf(stderr, "bfn %s: %s: found no line, one string a line is wanted\n", command->name,
+                cli_safe(v->text, label, sizeof label));
         code = (int)BFN_ERR_INPUT;
     }
     if (code == 0) {
@@ -330,6 +353,8 @@ static int run_spell(const cli_command *command, int argc, char **argv)
     if (code == 0)
         code = parse_counts(command, v.counts, &plan);
     if (code == 0)
+        code = check_cells(command, ctx, &plan);
+    if (code == 0)
         code = run_spell_parsed(command, ctx, &v, &plan);
     free(plan.copy);
     bfn_context_destroy(ctx);
@@ -366,7 +391,8 @@ static const cli_option bound_options[] = {
     {"model", 'm', "FILE", CLI_TEXT, AT(model), 0, 0, NULL, "text model"},
     {"data", 'd', "FILE", CLI_TEXT, AT(data), 0, 0, NULL, "text that is split as in training (UTF-8, plain or gzip)"},
     {"split", 0, "NAME", CLI_CHOICE, AT(split), 0, 0, "train|valid|test", "train, valid or test (default test)"},
-    {"sequences", 0, "N", CLI_SIZE, AT(sequences), 2, 1e7, NULL, "sequences, spread over the split (default 256)"},
+    {"sequences", 0, "N", CLI_SIZE, AT(sequences), 2, 1e7, NULL,
+     "sequences, spread over the split (default 256; at most all of it)"},
     {"times", 0, "N", CLI_SIZE, AT(times), 1, 1e4, NULL, "stratified times a sequence (default 16)"},
     {"seed", 0, "N", CLI_SEED, AT(seed), 0, 0, NULL, "seed of times and noise (default 0)"},
     {"batch", 0, "N", CLI_SIZE, AT(batch), 1, 4096, NULL, "sequences a network call (default 16)"},
@@ -463,8 +489,10 @@ static int run(const cli_command *command, int argc, char **argv)
         cli_help(command);
         return cli_flush(command);
     }
-    if (argc < 2 || argv[1][0] == '-')
+    if (argc < 2)
         return cli_usage(command, "a measure is missing: spell or bound");
+    if (argv[1][0] == '-')
+        return cli_usage(command, "found \"%s\", a measure comes first: spell or bound", argv[1]);
     const char *names[N_MEASURES];
     for (size_t i = 0; i < N_MEASURES; i++) {
         names[i] = measures[i]->name + strlen("eval ");

@@ -78,7 +78,7 @@ static int print_plan(const cli_command *command, bfn_context *ctx, plan_values 
             status = bfn_plan_create(ctx, &plan, &flow, &solver);
     }
     if (status != BFN_OK)
-        return cli_fail(command, ctx, status);
+        return cli_solver_failure(command, ctx, status, "--method");
     if (v->format == FORMAT_JSON)
         plan_print_json(stdout, plan);
     else if (v->format == FORMAT_CSV)

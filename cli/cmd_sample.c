@@ -249,22 +249,6 @@ static int prepare(sample_run *r)
     return code;
 }
 
-/* The plan can be judged before any file is opened: how many steps and evaluations a method can spend does not depend on the model. */
-static int check_plan(sample_run *r)
-{
-    bfn_flow flow = BFN_FLOW_INIT;
-    flow.kind = BFN_DATA_DISCRETE;
-    flow.n_classes = 27;
-    flow.max_sqrt_beta = 1.0;
-    flow.min_variance = flow.clip = 0.0;
-    bfn_plan *plan = NULL;
-    bfn_status status = bfn_plan_create(r->ctx, &plan, &flow, &r->solver);
-    bfn_plan_destroy(plan);
-    if (status == BFN_ERR_ARGUMENT)
-        return cli_usage(r->command, "%s", bfn_errmsg(r->ctx));
-    return status == BFN_OK ? 0 : cli_fail(r->command, r->ctx, status);
-}
-
 static int usage_errors(sample_run *r, sample_values *v)
 {
     if (v->model == NULL)
@@ -275,7 +259,7 @@ static int usage_errors(sample_run *r, sample_values *v)
         return cli_usage(r->command, "--first: found %" PRIu64 ", needs at most 2^64 - n", v->first);
     if (!cli_solver_resolve(r->command, r->ctx, &v->solver, &r->solver))
         return CLI_EXIT_USAGE;
-    return check_plan(r);
+    return cli_solver_check(r->command, r->ctx, &r->solver, "--method");
 }
 
 static int sample(const cli_command *command, sample_values *v)

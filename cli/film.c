@@ -1,8 +1,10 @@
 /* film.c: what the network believes after each row of the plan, as text: each position shows its most likely symbol.
  *
  * How sure the network is shows as brightness: faint below 1/2, plain below 9/10, bold above; known positions of an infilling are in
- * colour. Where there is no colour, a dot stands for what is unsure. The block is redrawn in place; where the output is no
- * terminal, every row becomes one plain line of the first sample.
+ * colour. Where there is no colour, a dot stands for what is unsure. The block is redrawn in place, so it must not be taller than the
+ * window: what does not fit is left out. Where the output is no terminal, every row becomes one plain line of the first sample.
+ *
+ * A line is erased before it is written: a terminal that has just filled a line's last column would erase that one afterwards.
  */
 #include "film.h"
 
@@ -93,22 +95,25 @@ static void put_symbol(const cli_film *film, size_t k, int sureness, int *curren
     fputs(!film->colour && sureness == SURENESS_FAINT ? "." : film->symbols[k], stderr);
 }
 
-/* Sample i, broken into lines of the terminal's width. Returns the lines. */
-static size_t put_sample(const cli_film *film, const bfn_sample_step *step, size_t i, size_t columns)
+/* Sample i, broken into lines of the terminal's width, `most` of them. Returns the lines. */
+static size_t put_sample(const cli_film *film, const bfn_sample_step *step, size_t i, size_t columns, size_t most)
 {
     size_t lines = 1, column = 0;
     int current = -1;
+    fputs("\033[K", stderr);
     for (size_t d = 0; d < film->D; d++, column++) {
         int sureness;
         size_t k = judge(film, step, i, d, &sureness);
         if (column == columns) {
-            fputs("\033[K\n", stderr);
+            if (lines == most)
+                break;
+            fputs("\n\033[K", stderr);
             lines++;
             column = 0;
         }
         put_symbol(film, k < film->K ? k : 0, sureness, &current);
     }
-    fputs(film->colour ? "\033[0m\033[K\n" : "\033[K\n", stderr);
+    fputs(film->colour ? "\033[0m\n" : "\n", stderr);
     return lines;
 }
 
@@ -117,11 +122,14 @@ static void draw(cli_film *film, const bfn_sample_step *step)
 {
     size_t columns = cli_columns(STDERR_FILENO), rows = cli_rows(STDERR_FILENO);
     size_t each = (film->D + columns - 1) / columns, lines = 1;
+    size_t most = rows > 3 ? rows - 2 : 1; /* lines for samples: one stays for the head, one for the cursor */
+    char head[64];
+    snprintf(head, sizeof head, "step %zu of %zu, t = %.3f", step->row, step->n_rows, step->t);
     if (film->lines > 0)
         fprintf(stderr, "\r\033[%zuA", film->lines);
-    fprintf(stderr, "step %zu of %zu, t = %.3f\033[K\n", step->row, step->n_rows, step->t);
-    for (size_t i = 0; i < step->n && (i == 0 || lines + each + 1 < rows); i++)
-        lines += put_sample(film, step, i, columns);
+    fprintf(stderr, "\033[K%.*s\n", columns < sizeof head ? (int)columns : (int)sizeof head, head);
+    for (size_t i = 0; i < step->n && (i == 0 || lines + each <= most); i++)
+        lines += put_sample(film, step, i, columns, most);
     fflush(stderr);
     film->lines = lines;
 }

@@ -9,9 +9,12 @@
 
 #include "bfn/model.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 const cli_command *const cli_commands[] = {
     &cli_command_train, &cli_command_sample, &cli_command_eval,     &cli_command_info,
@@ -57,19 +60,36 @@ static int finish_stdout(void)
     return CLI_EXIT_WRITE;
 }
 
-static int version(void)
+/* A file that is opened while a standard stream is closed would get the stream's number, and messages would end up in it. What
+ * stands in for the stream still refuses to be read or written. */
+static void hold_standard_streams(void)
 {
+    for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++)
+        if (fcntl(stream, F_GETFD) == -1 && errno == EBADF)
+            (void)!open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+static int extra(const char *command, const char *word)
+{
+    char safe[64];
+    fprintf(stderr, "bfn %s: found \"%s\", which is one word too many\n", command, cli_safe(word, safe, sizeof safe));
+    return CLI_EXIT_USAGE;
+}
+
+static int version(int argc, char **argv)
+{
+    if (argc > 1)
+        return extra("version", argv[1]);
     printf("bfn %s (%s)\n", bfn_version(), bfn_backend());
     return finish_stdout();
 }
 
 static int help(int argc, char **argv)
 {
-    if (argc > 3) {
-        fprintf(stderr, "bfn help: found \"%s\", one command at a time\n", argv[3]);
-        return CLI_EXIT_USAGE;
-    }
-    if (argc < 2) {
+    int words = argc > 1 && strcmp(argv[1], "eval") == 0 ? 3 : 2; /* bfn help eval spell */
+    if (argc > words)
+        return extra("help", argv[words]);
+    if (argc < 2 || strcmp(argv[1], "help") == 0 || strcmp(argv[1], "version") == 0) {
         cli_help_all();
     } else if (strcmp(argv[1], "config") == 0) {
         cli_help_config();
@@ -78,14 +98,15 @@ static int help(int argc, char **argv)
         if (command == NULL)
             return unknown_command(argv[1]);
         char flag[] = "--help";
-        char *words[] = {argv[1], argc > 2 ? argv[2] : flag, flag, NULL}; /* bfn help eval spell */
-        return command->run(command, argc > 2 ? 3 : 2, words);
+        char *line[] = {argv[1], argc > 2 ? argv[2] : flag, flag, NULL};
+        return command->run(command, argc > 2 ? 3 : 2, line);
     }
     return finish_stdout();
 }
 
 int main(int argc, char **argv)
 {
+    hold_standard_streams();
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of writing, with its message and exit code */
     if (argc < 2) {
         cli_help_all();
@@ -93,7 +114,7 @@ int main(int argc, char **argv)
     }
     const char *name = argv[1];
     if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0 || strcmp(name, "version") == 0)
-        return version();
+        return version(argc - 1, argv + 1);
     if (strcmp(name, "help") == 0)
         return help(argc - 1, argv + 1);
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)

@@ -283,8 +283,15 @@ static bool fail_unknown(const cli_command *command, const char *argument)
         cli_usage(command, "-%c: no such option", optopt);
         return false;
     }
-    size_t n = strcspn(argument + 2, "=");
+    size_t n = strcspn(argument + 2, "="), n_begin = 0;
     snprintf(wrong, sizeof wrong, "%.*s", (int)(n < 60 ? n : 60), argument + 2);
+    for (size_t i = 0; i < command->n_options; i++)
+        if (strncmp(command->options[i].name, wrong, strlen(wrong)) == 0)
+            names[n_begin++] = command->options[i].name;
+    if (n_begin > 1) {
+        cli_usage(command, "--%s: short for more than one option, as --%s and --%s", wrong, names[0], names[1]);
+        return false;
+    }
     for (size_t i = 0; i < command->n_options; i++)
         names[i] = command->options[i].name;
     const char *near = cli_nearest(wrong, names, command->n_options);

@@ -4,6 +4,40 @@
 #include <stdio.h>
 #include <string.h>
 
+int cli_solver_failure(const cli_command *command, const bfn_context *ctx, bfn_status status, const char *method)
+{
+    static const struct {
+        const char *field, *option;
+    } names[] = {{"method", ""},         {"corrector", "--corrector"}, {"n_evaluations", "--nfe"},
+                 {"n_steps", "--steps"}, {"noise", "--noise"},         {"eta", "--eta"},
+                 {"times", "--grid"},    {"power", "--grid"},          {"grid", "--grid"}};
+    const char *message = bfn_errmsg(ctx);
+    bool own =
+        strcmp(method, "--method") == 0; /* a corrector is an option of its own, not a part of the method's name */
+    if (status != BFN_ERR_ARGUMENT)
+        return cli_fail(command, ctx, status);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        size_t n = strlen(names[i].field);
+        const char *option = i == 0 || (i == 1 && !own) ? method : names[i].option;
+        if (strncmp(message, names[i].field, n) == 0 && message[n] == ':')
+            return cli_usage(command, "%s%s", option, message + n);
+    }
+    return cli_usage(command, "%s", message);
+}
+
+int cli_solver_check(const cli_command *command, bfn_context *ctx, const bfn_solver_options *solver, const char *method)
+{
+    bfn_flow flow = BFN_FLOW_INIT;
+    flow.kind = BFN_DATA_DISCRETE;
+    flow.n_classes = 27;
+    flow.max_sqrt_beta = 1.0;
+    flow.min_variance = flow.clip = 0.0;
+    bfn_plan *plan = NULL;
+    bfn_status status = bfn_plan_create(ctx, &plan, &flow, solver);
+    bfn_plan_destroy(plan);
+    return status == BFN_OK ? 0 : cli_solver_failure(command, ctx, status, method);
+}
+
 /* "0.001,0.2,1" after "list:". */
 static bool parse_list(const cli_command *command, const char *text, cli_solver_values *v, bfn_solver_options *solver)
 {
@@ -82,8 +116,9 @@ static bool resolve_length(const cli_command *command, const cli_solver_values *
 bool cli_solver_resolve(const cli_command *command, bfn_context *ctx, cli_solver_values *v, bfn_solver_options *solver)
 {
     *solver = (bfn_solver_options)BFN_SOLVER_OPTIONS_INIT;
-    if (bfn_method_parse(ctx, v->method, solver) != BFN_OK) {
-        cli_usage(command, "--%s", bfn_errmsg(ctx));
+    bfn_status status = bfn_method_parse(ctx, v->method, solver);
+    if (status != BFN_OK) {
+        cli_solver_failure(command, ctx, status, "--method");
         return false;
     }
     if (!parse_grid(command, v, solver) || !resolve_length(command, v, solver))

@@ -45,6 +45,14 @@ typedef struct cli_solver_values {
      "dial from ODE (0) to SDE (1) for ode1 and sde1"}
 /* clang-format on */
 
+/* What the library says against solver options, with the names of the program's options instead of its fields'; other failures as
+ * cli_fail. Returns the exit code. method: "--method", or what the command calls it. */
+int cli_solver_failure(const cli_command *command, const bfn_context *ctx, bfn_status status, const char *method);
+
+/* Judge the options without a model: how many steps and evaluations a method can spend does not depend on it. 0, or the exit code. */
+int cli_solver_check(const cli_command *command, bfn_context *ctx, const bfn_solver_options *solver,
+                     const char *method);
+
 /* Values into solver options (times stay in `values`). false: the message is out. */
 bool cli_solver_resolve(const cli_command *command, bfn_context *ctx, cli_solver_values *values,
                         bfn_solver_options *solver);
