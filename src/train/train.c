@@ -30,6 +30,14 @@ static bfn_status apply_overrides(bfn__trainer *tr)
     return BFN_OK;
 }
 
+/* Keys and values of the overrides, before any file is opened. The network's own options wait until its class is known. */
+static bfn_status check_overrides(bfn__trainer *tr)
+{
+    bfn_status status = apply_overrides(tr);
+    bfn__config_init(&tr->config);
+    return status;
+}
+
 static bfn_status read_config_file(bfn__trainer *tr)
 {
     bfn__bytes bytes;
@@ -465,7 +473,8 @@ bfn_status bfn_train(bfn_context *ctx, const bfn_train_options *options)
     tr.info.valid_bound = tr.info.best_bound = (double)NAN;
     bfn__use_openmp(ctx);
     bfn__config_init(&tr.config);
-    if (options->resume && !options->dry_run)
+    status = check_overrides(&tr);
+    if (status == BFN_OK && options->resume && !options->dry_run)
         status = bfn__run_lock(&tr);
     if (status == BFN_OK)
         status = options->resume ? resume(&tr) : start(&tr);
