@@ -52,6 +52,13 @@ expect 2
 grep -q $'\033' err && fail "an escape code came through"
 run help nothing
 expect 2
+for words in "help sample x" "help config x" "help eval spell x" "--version x"; do
+    run $words
+    expect 2
+    says "found \"x\", which is one word too many"
+done
+run help help
+expect 0
 
 "$bfn" help >/dev/full 2>err
 code=$?

@@ -83,6 +83,14 @@ for format in txt jsonl npy; do
     expect 5
     says "nowhere/x"
 done
+"$bfn" sample --model $model --nfe 5 2>err >&-
+code=$?
+expect 5
+says "standard output: cannot be written"
+"$bfn" sample --model $model --nfe 5 --n 12 --seed 7 --film -o closed.txt <&- >&- 2>&- # a file must not get a stream's number
+code=$?
+expect 0
+cmp -s closed.txt twelve || fail "closed streams: messages in the output"
 "$bfn" sample --model $model --nfe 5 --n 2000 2>err | head -1 >out
 code=${PIPESTATUS[0]}
 expect 5

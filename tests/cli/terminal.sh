@@ -6,7 +6,7 @@ export BFN=$bfn
 escape=$'\033'
 
 on_terminal() { # on_terminal TERM COMMAND: everything that the terminal got is in `out`
-    TERM=$1 script -qec "stty cols ${3:-80} rows 24; $2" /dev/null >out 2>err </dev/null || fail "it failed"
+    TERM=$1 script -qec "stty cols ${3:-80} rows ${4:-24}; $2" /dev/null >out 2>err </dev/null || fail "it failed"
 }
 
 train='"$BFN" train tiny.yaml --data words.txt --out'
@@ -26,6 +26,14 @@ film='"$BFN" sample --model run/last.safetensors --nfe 5 --n 2 --film'
 on_terminal xterm "$film"
 grep -q "step 5 of 5, t = 1.000" out || fail "no film"
 grep -q "${escape}\[3A" out || fail "the film is not redrawn in place"
+for size in "20 24" "7 5" "1 3" "1 1"; do # the block is redrawn in place: it must fit the window, whatever its size
+    set -- $size
+    on_terminal xterm "$film 2>&1 >samples" "$@"
+    tr '\r' '\n' <out | sed "s/${escape}\[[0-9;]*[mKAJ]//g" | awk -v n="$1" 'length($0) > n {exit 1}' || fail "$size: a longer line"
+    up=$(grep -o "${escape}\[[0-9]*A" out | head -1 | tr -dc 0-9)
+    [ "$up" -ge 2 ] && { [ "$up" -lt "$2" ] || [ "$2" -lt 3 ]; } || fail "$size: the film goes up $up lines"
+    grep -q "[^A[:cntrl:]]${escape}\[K" out && fail "$size: a full line is erased after it was written"
+done
 NO_COLOR=1 on_terminal xterm "$film"
 grep -q "${escape}\[[0-9;]*m" out && fail "NO_COLOR: a film in colour"
 on_terminal dumb "$film"

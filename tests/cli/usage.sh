@@ -15,6 +15,7 @@ wrong() { # wrong "words of the message" arguments...
 wrong "--model FILE is missing" sample
 wrong "--modle: no such option, nearest is --model" sample --modle m
 wrong "-x: no such option" sample -x
+wrong "--m: short for more than one option, as --model and --method" sample --m m
 wrong "--nfe: needs a value" sample --model m --nfe
 wrong "--film: takes no value" sample --model m --film=yes
 for bad in 0 -1 2147483648 1e12 10x 1.5 "" 0x10 nan " 5" ５; do
@@ -36,8 +37,9 @@ wrong "--grid: found \"power:20\"" sample --model m --grid power:20
 wrong "--grid: found \"0.1\" as time 1" sample --model m --grid list:0.5,0.1,1
 wrong "the last of them 1" sample --model m --grid list:0.1,0.5
 wrong "only one of them" sample --model m --nfe 5 --steps 5
-wrong "" sample --model m --method ode2s --nfe 6
-wrong "corrector" sample --model m --method bfn --corrector
+wrong "--nfe: 6: ode2s with last step" sample --model m --method ode2s --nfe 6
+wrong "--corrector: bfn is no multistep method" sample --model m --method bfn --corrector
+wrong "--noise: sde2m has no noise dial" sample --model m --noise 0.5
 wrong "found \"extra\", no operand" sample --model m extra
 
 wrong "a configuration file is missing" train
@@ -45,6 +47,9 @@ wrong "--data FILE is missing" train c.yaml
 wrong "--out FOLDER is missing" train c.yaml --data d
 wrong "--data FILE is missing" train --resume
 wrong "--set: found \"lr\"" train c.yaml --data d --out o --set lr
+wrong "--set: train.lrr: no such key, nearest is train.lr" train c.yaml --data d --out o --set train.lrr=1
+wrong "--set: train.lr: found \"0,1\"" train c.yaml --data d --out o --set train.lr=0,1
+wrong "--set: train.steps: found \"0\"" train --resume --data d --out o --set train.steps=0
 wrong "--every: found \"-1\"" train c.yaml --data d --out o --every -1
 wrong "found \"two\", which is one operand too many" train one two
 wrong "--resum" train --resumee
@@ -56,5 +61,9 @@ wrong "--precision: found \"fp8\"" export m -o n --precision fp8
 wrong "no operand" selftest x
 wrong "--fall: no such option, nearest is --full" selftest --fall
 wrong "--seconds: found \"0\"" bench --seconds 0
+wrong "--n-head: found 3, must divide --n-embd, which is 64" bench --n-embd 64 --n-head 3
 wrong "a measure is missing" eval
+run bench --model m # not after minutes of measuring
+expect 4
+[ ! -s out ] || fail "the model is looked for after the measurements"
 exit 0
