@@ -87,7 +87,7 @@ done
 code=$?
 expect 5
 says "standard output: cannot be written"
-"$bfn" sample --model $model --nfe 5 --n 12 --seed 7 --film -o closed.txt <&- >&- 2>&- # a file must not get a stream's number
+"$bfn" sample --model $model --nfe 5 --n 12 --seed 7 --film -o closed.txt >out 2>&- # a file must not get a stream's number
 code=$?
 expect 0
 cmp -s closed.txt twelve || fail "closed streams: messages in the output"
