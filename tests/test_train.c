@@ -420,6 +420,38 @@ static void test_schedules(void **p)
     assert_true(fabs(squares / 1000.0 - 1.0 / 3.0) < 0.03);
 }
 
+static int check_time(void *user, const bfn_train_progress *p)
+{
+    const bfn__config *c = user;
+    double t = bfn__trainer_time_offset(c, p->step - 1);
+    double uniform = 27.0 * 0.75 * 0.75 * (26.0 / 27.0) * t; /* K beta t |e_x - p|^2 for p = 1/K */
+    if (!(fabs(p->loss / uniform - 1.0) < 0.1))
+        fail_msg("step %d: loss %g, about %g is expected at t = %g", (int)p->step, p->loss, uniform, t);
+    return 0;
+}
+
+/* Every step has a time of its own, that of its number: with one sequence a step and a network that learns nothing and knows nothing yet,
+ * the loss is that of the uniform prediction, which is proportional to t. */
+static void test_times(void **p)
+{
+    state *s = *p;
+    char out[PATH_BYTES];
+    const char *set[] = {"train.batch=1", "train.accumulate=1", "train.lr=0", "train.valid_every=0", "train.seed=5"};
+    bfn__config c;
+    bfn__config_init(&c);
+    c.train.seed = 5;
+    path_in(s, "run", out);
+    bfn_train_options o = BFN_TRAIN_OPTIONS_INIT;
+    o.config_path = s->config;
+    o.data_path = s->data;
+    o.out_dir = out;
+    o.set = set;
+    o.n_set = sizeof set / sizeof set[0];
+    o.progress = check_time;
+    o.user = &c;
+    assert_int_equal(bfn_train(s->ctx, &o), BFN_OK);
+}
+
 static bfn_status prepare(bfn_context *ctx, void *arg)
 {
     const state *s = arg;
@@ -441,6 +473,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_schedules),
         TEST(test_out_of_memory),
+        TEST(test_times),
         TEST(test_learning),
         TEST(test_resume_is_exact),
         TEST(test_resume_refuses_differences),

@@ -65,6 +65,31 @@ for signal in INT TERM; do
     rm -rf straight
 done
 
+# a second signal does not wait for the step (one of minutes) to end, and leaves no half of a file
+for signal in INT TERM; do
+    "$bfn" train tiny.yaml --data words.txt --out slow -q --set train.accumulate=60000 --set train.batch=64 2>err &
+    pid=$!
+    for i in $(seq 200); do
+        [ -s slow/lock ] && [ -e slow/log.jsonl ] && break
+        sleep 0.05
+    done
+    [ -e slow/log.jsonl ] || fail "it did not start"
+    kill -$signal $pid
+    sleep 0.3
+    kill -0 $pid || fail "$signal: the first signal did not wait for the step"
+    kill -$signal $pid
+    for i in $(seq 100); do
+        kill -0 $pid 2>/dev/null || break
+        sleep 0.05
+    done
+    kill -0 $pid 2>/dev/null && fail "$signal: the second signal was not obeyed within 5 seconds"
+    wait $pid
+    code=$?
+    [ $signal = INT ] && expect 130 || expect 143
+    ls slow | grep -q safetensors && fail "a checkpoint in the middle of a step"
+    rm -rf slow
+done
+
 # two at once
 "$bfn" train tiny.yaml --data words.txt --out busy --set train.steps=100000 --set train.checkpoint_every=0 -q 2>/dev/null &
 pid=$!
