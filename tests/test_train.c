@@ -198,6 +198,23 @@ static void test_resume_is_exact(void **p)
     assert_int_equal(count_lines(s, "b/log.jsonl"), 20);
 }
 
+/* Dropout acts in training alone, on masks that a resumed run repeats: the first validation of untouched weights (rate 0) is that of
+ * the network without dropout, the losses are not. */
+static void test_dropout(void **p)
+{
+    state *s = *p;
+    const char *still[] = {"train.lr=0", "network.dropout=0.5"}, *learning[] = {"network.dropout=0.5"};
+    watcher without = {0}, with = {0}, half = {.stop_at = 10}, whole = {0}, rest = {0};
+    assert_int_equal(train(s, "a", &without, 0, still, 1), BFN_OK);
+    assert_int_equal(train(s, "b", &with, 0, still, 2), BFN_OK);
+    assert_true(with.first_loss != without.first_loss);
+    assert_true(with.first_bound == without.first_bound);
+    assert_int_equal(train(s, "c", &whole, 0, learning, 1), BFN_OK);
+    assert_int_equal(train(s, "d", &half, 0, learning, 1), BFN_CANCELLED);
+    assert_int_equal(train(s, "d", &rest, 1, NULL, 0), BFN_OK);
+    assert_true(same_bytes(s, "c/last.safetensors", "d/last.safetensors"));
+}
+
 /* The text repeats a few words, so even a tiny network gets far in a few hundred steps. */
 static void test_learning(void **p)
 {
@@ -476,6 +493,7 @@ int main(void)
         TEST(test_times),
         TEST(test_learning),
         TEST(test_resume_is_exact),
+        TEST(test_dropout),
         TEST(test_resume_refuses_differences),
         TEST(test_divergence),
         TEST(test_unwritable_checkpoint),

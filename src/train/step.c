@@ -130,9 +130,11 @@ static bfn_status accumulate(bfn__trainer *tr, double *loss)
         double sum;
         plan.index_in_step = k * batch;
         plan.first = tr->info.step * tr->total + plan.index_in_step;
+        bfn__exec_set_dropout(tr->exec, tr->config.train.seed, tr->info.step * tr->config.train.accumulate + k);
         bfn_status status = bfn__trainer_forward(tr, &plan, true, &sum);
         if (status == BFN_OK)
             status = bfn__exec_backward(tr->exec, batch, tr->d_out, tr->grads, NULL);
+        bfn__exec_no_dropout(tr->exec); /* validation and samples use the whole network */
         if (status != BFN_OK)
             return status;
         *loss += sum / (double)tr->total;
