@@ -147,10 +147,12 @@ static const char *weights_prefix(const bfn_model *model, const bfn__safetensors
 static bfn_status load_contents(bfn_model *model, const bfn__safetensors *st)
 {
     bfn_context *ctx = model->ctx;
-    bfn_status status = finish_network(model);
+    const char *prefix = weights_prefix(model, st);
+    bfn_status status = bfn__weights_check_shapes(ctx, st, model->net, prefix);
     if (status == BFN_OK)
-        status = bfn__weights_read(ctx, st, model->net, weights_prefix(model, st), model->options.allow_nonfinite != 0,
-                                   model->params);
+        status = finish_network(model);
+    if (status == BFN_OK)
+        status = bfn__weights_read(ctx, st, model->net, prefix, model->options.allow_nonfinite != 0, model->params);
     if (status == BFN_OK)
         status = bfn__weights_check_names(ctx, st, model->net);
     if (status == BFN_OK)

@@ -37,8 +37,12 @@ char *bfn__train_info_write(const bfn__train_info *info);
 /* Metadata that is missing gives zeros. */
 bfn_status bfn__train_info_read(bfn_context *ctx, const bfn__safetensors *st, bfn__train_info *info);
 
-/* Copy tensors "<prefix><parameter>" of a file into an arena. trained_only: fixed buffers are taken from "net." instead.
- * Every tensor that is missing or has another shape is listed in one message (BFN_ERR_INPUT), as is what is not finite. */
+/* Are all tensors "<prefix><parameter>" there, with the network's shapes? What is missing or has another shape is listed in one message
+ * (BFN_ERR_INPUT). Comes before memory is taken for a network whose size only the file's configuration says: its tensors prove it. */
+bfn_status bfn__weights_check_shapes(bfn_context *ctx, const bfn__safetensors *st, const bfn__net *net,
+                                     const char *prefix);
+/* Copy tensors "<prefix><parameter>" of a file into an arena; fixed buffers are taken from "net." instead. Shapes are checked first; what
+ * is not finite is listed in one message too. */
 bfn_status bfn__weights_read(bfn_context *ctx, const bfn__safetensors *st, const bfn__net *net, const char *prefix,
                              bool allow_nonfinite, float *arena);
 /* Tensors of the file that belong to no known prefix or parameter: listed in one message (BFN_ERR_INPUT). */

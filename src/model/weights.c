@@ -63,8 +63,7 @@ static void full_name(const bfn__param *p, const char *prefix, char name[NAME_BY
     snprintf(name, NAME_BYTES, "%s%s", p->trained ? prefix : "net.", p->name);
 }
 
-static const bfn__st_tensor *check_tensor(const bfn__safetensors *st, const bfn__param *p, const char *prefix,
-                                          report *r)
+static void check_tensor(const bfn__safetensors *st, const bfn__param *p, const char *prefix, report *r)
 {
     char name[NAME_BYTES], is[128], needs[128], line[NAME_BYTES + 320];
     full_name(p, prefix, name);
@@ -72,15 +71,14 @@ static const bfn__st_tensor *check_tensor(const bfn__safetensors *st, const bfn_
     if (t == NULL) {
         snprintf(line, sizeof line, "\"%s\" is missing", name);
         report_add(r, line);
-        return NULL;
+        return;
     }
     if (same_shape(p, t))
-        return t;
+        return;
     shape_text(t->rank, t->shape, is, sizeof is);
     shape_text(p->rank, p->shape, needs, sizeof needs);
     snprintf(line, sizeof line, "\"%s\" is %s, the configuration needs %s", name, is, needs);
     report_add(r, line);
-    return NULL;
 }
 
 static void check_finite(const bfn__param *p, const char *prefix, const float *values, report *r)
@@ -95,22 +93,28 @@ static void check_finite(const bfn__param *p, const char *prefix, const float *v
         }
 }
 
+bfn_status bfn__weights_check_shapes(bfn_context *ctx, const bfn__safetensors *st, const bfn__net *net,
+                                     const char *prefix)
+{
+    report misfits = {0, 0, ""};
+    for (size_t i = 0; i < bfn__net_n_params(net); i++)
+        check_tensor(st, bfn__net_param(net, i), prefix, &misfits);
+    return report_end(ctx, &misfits, "tensors do not fit");
+}
+
 bfn_status bfn__weights_read(bfn_context *ctx, const bfn__safetensors *st, const bfn__net *net, const char *prefix,
                              bool allow_nonfinite, float *arena)
 {
-    report misfits = {0, 0, ""}, infinite = {0, 0, ""};
-    for (size_t i = 0; i < bfn__net_n_params(net); i++) {
+    report infinite = {0, 0, ""};
+    bfn_status status = bfn__weights_check_shapes(ctx, st, net, prefix);
+    for (size_t i = 0; status == BFN_OK && i < bfn__net_n_params(net); i++) {
         const bfn__param *p = bfn__net_param(net, i);
-        const bfn__st_tensor *t = check_tensor(st, p, prefix, &misfits);
-        if (t == NULL)
-            continue;
-        bfn_status status = bfn__st_to_f32(ctx, t, arena + p->offset);
-        if (status != BFN_OK)
-            return status;
-        if (!allow_nonfinite)
+        char name[NAME_BYTES];
+        full_name(p, prefix, name);
+        status = bfn__st_to_f32(ctx, bfn__safetensors_find(st, name), arena + p->offset);
+        if (status == BFN_OK && !allow_nonfinite)
             check_finite(p, prefix, arena + p->offset, &infinite);
     }
-    bfn_status status = report_end(ctx, &misfits, "tensors do not fit");
     return status != BFN_OK ? status : report_end(ctx, &infinite, "tensors hold NaN or infinity");
 }
 

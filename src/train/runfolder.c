@@ -53,6 +53,8 @@ bfn_status bfn__run_lock(bfn__trainer *tr)
     struct stat info;
     if (strlen(folder) + 64 > PATH_MAX)
         return bfn__fail(tr->ctx, BFN_ERR_ARGUMENT, "%.80s...: the path is too long", folder);
+    if (tr->options->resume && stat(folder, &info) != 0)
+        return bfn__fail(tr->ctx, BFN_ERR_NOT_FOUND, "%s: nothing to resume: %s", folder, strerror(errno));
     if (make_folders(folder) != 0 || stat(folder, &info) != 0)
         return bfn__fail(tr->ctx, BFN_ERR_WRITE, "%s: cannot be made: %s", folder, strerror(errno));
     if (!S_ISDIR(info.st_mode))

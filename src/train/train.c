@@ -252,7 +252,9 @@ static bfn_status resume_from(bfn__trainer *tr, const bfn__safetensors *st, cons
     if (status != BFN_OK)
         return status;
     bfn_flow flow = bfn__config_flow(&stored);
-    status = bfn__data_info_read(tr->ctx, st, bfn__net_positions(net), bfn_flow_state_width(&flow), &data);
+    status = bfn__weights_check_shapes(tr->ctx, st, net, "net.");
+    if (status == BFN_OK)
+        status = bfn__data_info_read(tr->ctx, st, bfn__net_positions(net), bfn_flow_state_width(&flow), &data);
     bfn__net_destroy(net);
     if (status != BFN_OK)
         return bfn__fail_prefix(tr->ctx, status, path);

@@ -34,6 +34,23 @@ run train --resume --data words.txt --out run
 expect 2
 says "already at step 30 of 30"
 
+run train --resume --data words.txt --out nowhere
+expect 4
+says "nowhere: nothing to resume"
+[ ! -e nowhere ] || fail "a folder was made where there is nothing to resume"
+
+# a checkpoint whose configuration says other sizes than its tensors have is refused before memory is taken for them
+mkdir liar
+LC_ALL=C sed '1s/n_embd: 32/n_embd: 60000/; 1s/ lr: 0.003/ lr: 1 /' run/last.safetensors >liar/last.safetensors
+cmp -s run/last.safetensors liar/last.safetensors && fail "the configuration was not changed"
+[ "$(wc -c <run/last.safetensors)" -eq "$(wc -c <liar/last.safetensors)" ] || fail "the header has another length"
+run info liar/last.safetensors
+expect 3
+says "the configuration needs [32, 60000]"
+run train --resume --data words.txt --out liar
+expect 3
+says "the configuration needs [32, 60000]"
+
 # a dry run writes nothing
 run train tiny.yaml --data words.txt --out dry --dry-run
 expect 0
