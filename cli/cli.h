@@ -59,7 +59,9 @@ bool cli_parse(const cli_command *command, int argc, char **argv, void *values, 
 int cli_usage(const cli_command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The library's message on stderr; returns the exit code of the status. */
 int cli_fail(const cli_command *command, const bfn_context *ctx, bfn_status status);
-/* A failed context creation. */
+/* A context with so many threads (0: all). Where it fails, the message is out. */
+bfn_status cli_context(const cli_command *command, size_t threads, bfn_context **ctx);
+/* A failed context creation: its message; returns the exit code. */
 int cli_no_context(const cli_command *command, bfn_status status);
 /* Flush standard output: 0, or the message and CLI_EXIT_WRITE. The last thing that a printing command does. */
 int cli_flush(const cli_command *command);
@@ -88,6 +90,7 @@ bool cli_is_terminal(int descriptor); /* a terminal that understands escape sequ
 bool cli_colour(int descriptor);      /* ... and NO_COLOR is not set */
 size_t cli_columns(int descriptor);   /* width, 80 when unknown */
 size_t cli_rows(int descriptor);      /* height, 24 when unknown */
+double cli_seconds(void);             /* of a clock that nobody sets */
 void cli_duration(double seconds, char text[32]); /* "3 min 20 s" */
 
 /* The commands, one a file. */

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 typedef struct bench_values {
     const char *model;
@@ -33,13 +32,6 @@ static const cli_option options[] = {
     {"seq-len", 0, "N", CLI_SIZE, AT(seq_len), 1, 65536, NULL, "positions (default 256)"},
     {"threads", 0, "N", CLI_SIZE, AT(threads), 1, 1024, NULL, "CPU threads (default: all)"},
 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static bfn_status show_peak(bfn_context *ctx, const bench_values *v, bfn_bench_peak_result *peak)
 {
@@ -113,9 +105,9 @@ static bfn_status sampler_cost(bfn_context *ctx, const bfn_flow *flow, size_t D,
     *seconds = 1e9;
     bfn_status status = BFN_OK;
     for (int run = 0; run < 3 && status == BFN_OK; run++) {
-        double start = now();
+        double start = cli_seconds();
         status = bfn_sample(ctx, flow, &solver, &o, D, predict_nothing, &net, n, out);
-        double took = (now() - start) / (double)(n * nfe);
+        double took = (cli_seconds() - start) / (double)(n * nfe);
         *seconds = took < *seconds ? took : *seconds;
     }
     free(out);
@@ -153,10 +145,10 @@ static bfn_status time_model(bfn_model *model, const bfn_model_info *info, size_
     bfn_status status = in != NULL && out != NULL && t != NULL ? bfn_model_reserve(model, n) : BFN_ERR_MEMORY;
     *seconds = 1e9;
     for (int run = 0; run < 10 && status == BFN_OK; run++) {
-        double start = now();
+        double start = cli_seconds();
         if (bfn_model_predict(model, 0, n, t, in, out) != 0)
             status = BFN_ERR_INTERNAL;
-        double took = (now() - start) / (double)n;
+        double took = (cli_seconds() - start) / (double)n;
         *seconds = took < *seconds ? took : *seconds;
     }
     free(in);
@@ -203,12 +195,10 @@ static int run(const cli_command *command, int argc, char **argv)
     size_t width = v.n_embd != 0 ? v.n_embd : 768, heads = v.n_head != 0 ? v.n_head : 12;
     if (width % heads != 0)
         return cli_usage(command, "--n-head: found %zu, must divide --n-embd, which is %zu", heads, width);
-    bfn_context_options context = BFN_CONTEXT_OPTIONS_INIT;
-    context.n_threads = (int)v.threads;
     bfn_context *ctx;
-    bfn_status status = bfn_context_create(&ctx, &context);
+    bfn_status status = cli_context(command, v.threads, &ctx);
     if (status != BFN_OK)
-        return cli_no_context(command, status);
+        return (int)status;
     bfn_model *model = NULL;
     if (v.model != NULL) /* first: nobody wants to wait for an error */
         status = bfn_model_load(ctx, &model, v.model, NULL);

@@ -9,17 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { MAX_METHODS = 32, MAX_COUNTS = 32 };
-
-static double seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- spell: options ---- */
 
@@ -203,10 +195,10 @@ static bfn_status score_cell(bfn_model *model, bfn_speller *speller, const spell
     bfn_sampler_options sampler = BFN_SAMPLER_OPTIONS_INIT;
     sampler.seed = v->seed;
     sampler.batch = v->batch;
-    double start = seconds_now();
+    double start = cli_seconds();
     cell->solver.n_evaluations = cell->evaluations;
     bfn_status status = bfn_model_sample(model, &cell->solver, &sampler, 0, v->n, set->indices);
-    cell->seconds = seconds_now() - start;
+    cell->seconds = cli_seconds() - start;
     for (size_t i = 0; status == BFN_OK && i < v->n; i++)
         status = bfn_model_decode(model, set->indices + i * D, set->text + i * (4 * D + 1));
     return status == BFN_OK ? bfn_eval_spelling(speller, set->strings, v->n, &cell->spelling) : status;
@@ -343,12 +335,10 @@ static int run_spell(const cli_command *command, int argc, char **argv)
         return CLI_EXIT_USAGE;
     if ((v.model == NULL) == (v.text == NULL))
         return cli_usage(command, "one of --model FILE and --text FILE is wanted");
-    bfn_context_options context = BFN_CONTEXT_OPTIONS_INIT;
-    context.n_threads = (int)v.threads;
     bfn_context *ctx;
-    bfn_status status = bfn_context_create(&ctx, &context);
+    bfn_status status = cli_context(command, v.threads, &ctx);
     if (status != BFN_OK)
-        return cli_no_context(command, status);
+        return (int)status;
     int code = parse_methods(command, ctx, v.methods, &plan);
     if (code == 0)
         code = parse_counts(command, v.counts, &plan);
@@ -437,12 +427,10 @@ static int run_bound(const cli_command *command, int argc, char **argv)
         return CLI_EXIT_USAGE;
     if (v.model == NULL || v.data == NULL)
         return cli_usage(command, "%s FILE is missing", v.model == NULL ? "--model" : "--data");
-    bfn_context_options context = BFN_CONTEXT_OPTIONS_INIT;
-    context.n_threads = (int)v.threads;
     bfn_context *ctx;
-    bfn_status status = bfn_context_create(&ctx, &context);
+    bfn_status status = cli_context(command, v.threads, &ctx);
     if (status != BFN_OK)
-        return cli_no_context(command, status);
+        return (int)status;
     bfn_model_options model_options = BFN_MODEL_OPTIONS_INIT;
     model_options.raw_weights = v.raw;
     bfn_bound_options o = BFN_BOUND_OPTIONS_INIT;

@@ -31,9 +31,9 @@ static int run(const cli_command *command, int argc, char **argv)
     if (v.out == NULL)
         return cli_usage(command, "-o FILE is missing");
     bfn_context *ctx;
-    bfn_status status = bfn_context_create(&ctx, NULL);
+    bfn_status status = cli_context(command, 0, &ctx);
     if (status != BFN_OK)
-        return cli_no_context(command, status);
+        return (int)status;
     bfn_model_options o = BFN_MODEL_OPTIONS_INIT;
     o.precision = v.precision == 0 ? BFN_PRECISION_BF16 : BFN_PRECISION_F32;
     o.raw_weights = v.raw;

@@ -170,9 +170,9 @@ static int run(const cli_command *command, int argc, char **argv)
         return cli_usage(command, "a model file is missing");
     bfn_context *ctx;
     bfn_model *model;
-    bfn_status status = bfn_context_create(&ctx, NULL);
+    bfn_status status = cli_context(command, 0, &ctx);
     if (status != BFN_OK)
-        return cli_no_context(command, status);
+        return (int)status;
     bfn_model_options o = BFN_MODEL_OPTIONS_INIT;
     o.allow_nonfinite = v.nonfinite;
     status = bfn_model_load(ctx, &model, argv[0], &o);

@@ -96,9 +96,9 @@ static int run(const cli_command *command, int argc, char **argv)
     if (!cli_parse(command, argc, argv, &v, NULL, 0, &n_operands))
         return CLI_EXIT_USAGE;
     bfn_context *ctx;
-    bfn_status status = bfn_context_create(&ctx, NULL);
+    bfn_status status = cli_context(command, 0, &ctx);
     if (status != BFN_OK)
-        return cli_no_context(command, status);
+        return (int)status;
     int code = print_plan(command, ctx, &v);
     bfn_context_destroy(ctx);
     return code;

@@ -265,11 +265,9 @@ static int usage_errors(sample_run *r, sample_values *v)
 static int sample(const cli_command *command, sample_values *v)
 {
     sample_run r = {.command = command, .v = v};
-    bfn_context_options context = BFN_CONTEXT_OPTIONS_INIT;
-    context.n_threads = (int)v->threads;
-    bfn_status status = bfn_context_create(&r.ctx, &context);
+    bfn_status status = cli_context(command, v->threads, &r.ctx);
     if (status != BFN_OK)
-        return cli_no_context(command, status);
+        return (int)status;
     int code = usage_errors(&r, v);
     if (code == 0)
         code = prepare(&r);

@@ -31,12 +31,10 @@ static int run(const cli_command *command, int argc, char **argv)
     size_t n_operands, n_checks = 0, n_failed = 0;
     if (!cli_parse(command, argc, argv, &v, NULL, 0, &n_operands))
         return CLI_EXIT_USAGE;
-    bfn_context_options context = BFN_CONTEXT_OPTIONS_INIT;
-    context.n_threads = (int)v.threads;
     bfn_context *ctx;
-    bfn_status status = bfn_context_create(&ctx, &context);
+    bfn_status status = cli_context(command, v.threads, &ctx);
     if (status != BFN_OK)
-        return cli_no_context(command, status);
+        return (int)status;
     bfn_selftest_options o = BFN_SELFTEST_OPTIONS_INIT;
     o.full = v.full;
     o.print = v.quiet ? NULL : print_line;

@@ -143,21 +143,14 @@ static void erase(cli_film *film)
     film->lines = 0;
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void wait_for_frame(cli_film *film)
 {
-    double left = film->last + frame_seconds - now();
+    double left = film->last + frame_seconds - cli_seconds();
     if (left > 0.0 && left <= frame_seconds) {
         struct timespec pause = {0, (long)(left * 1e9)};
         nanosleep(&pause, NULL);
     }
-    film->last = now();
+    film->last = cli_seconds();
 }
 
 static void plain_line(const cli_film *film, const bfn_sample_step *step)

@@ -43,6 +43,16 @@ int cli_no_context(const cli_command *command, bfn_status status)
     return (int)status;
 }
 
+bfn_status cli_context(const cli_command *command, size_t threads, bfn_context **ctx)
+{
+    bfn_context_options options = BFN_CONTEXT_OPTIONS_INIT;
+    options.n_threads = (int)threads;
+    bfn_status status = bfn_context_create(ctx, &options);
+    if (status != BFN_OK)
+        cli_no_context(command, status);
+    return status;
+}
+
 int cli_flush(const cli_command *command)
 {
     if (fflush(stdout) == 0 && !ferror(stdout))

@@ -12,15 +12,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 void cli_progress_init(cli_progress *p, double interval)
 {
@@ -133,7 +125,7 @@ static void plain(const cli_progress *p, const bfn_train_progress *s)
 
 void cli_progress_step(cli_progress *p, const bfn_train_progress *s)
 {
-    double time = now();
+    double time = cli_seconds();
     bool last = s->step == s->n_steps;
     if (isfinite(s->loss))
         p->loss = s->loss;

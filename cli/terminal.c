@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 bool cli_is_terminal(int descriptor)
@@ -39,6 +40,13 @@ size_t cli_rows(int descriptor)
     size_t columns, rows;
     window(descriptor, &columns, &rows);
     return rows;
+}
+
+double cli_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 void cli_duration(double seconds, char text[32])
