@@ -239,6 +239,7 @@ static void test_resume_refuses_differences(void **p)
     state *s = *p;
     watcher half = {.stop_at = 10};
     const char *lr[] = {"train.lr=0.5"}, *width[] = {"network.n_embd=32"}, *longer[] = {"train.steps=21"};
+    const char *objective[] = {"train.loss=cross_entropy"};
     assert_int_equal(train(s, "a", &half, 0, NULL, 0), BFN_CANCELLED);
     assert_int_equal(train(s, "a", NULL, 1, lr, 1), BFN_ERR_ARGUMENT);
     assert_non_null(strstr(bfn_errmsg(s->ctx), "train.lr: the run was started with 0.001, found 0.5"));
@@ -259,6 +260,10 @@ static void test_resume_refuses_differences(void **p)
     assert_int_equal(train(s, "a", NULL, 1, NULL, 0), BFN_ERR_ARGUMENT);
     assert_non_null(strstr(bfn_errmsg(s->ctx), "sha256"));
     assert_int_equal(rename(old, s->data), 0);
+    watcher other = {.stop_at = 12}, same = {.stop_at = 12};
+    assert_int_equal(train(s, "a", &other, 1, objective, 1), BFN_CANCELLED); /* fine-tuning on the other objective */
+    assert_int_equal(train(s, "b", &same, 0, NULL, 0), BFN_CANCELLED);
+    assert_true(other.last_loss != same.last_loss);
     assert_int_equal(train(s, "a", NULL, 1, longer, 1), BFN_OK);
 }
 
