@@ -31,7 +31,7 @@ demo: setup all
 	@sh tools/demo.sh
 
 bench: all
-	@$(BUILD)/bfn bench
+	@$(BUILD)/bfn bench --model $(firstword $(wildcard models/text8-*.safetensors))
 
 asan tsan clang: setup
 	@cmake --preset $@
