@@ -72,12 +72,36 @@ void cli_help_all(void)
            "  bfn plan --method ode2m --nfe 5\n");
 }
 
+static void print_key(const char *name, const char *fallback, const char *text, const char *allowed)
+{
+    int used = printf("  %s: %s", name, fallback);
+    printf("%*s", used < 34 ? 34 - used : 1, "");
+    print_wrapped(text, 34, 34);
+    printf("%36s(%s)\n", "", allowed);
+}
+
+/* What the class gpt understands. The library judges these when it builds the network. */
+static void print_gpt_keys(void)
+{
+    static const char *const keys[][4] = {
+        {"n_layer", "24", "gpt: blocks of attention and two-layer network", "a whole number from 1 to 1024"},
+        {"n_head", "12", "gpt: heads of attention", "a whole number from 1 to 1024 that divides n_embd"},
+        {"n_embd", "768", "gpt: width", "a whole number from 1 to 65536"},
+        {"skip", "true", "gpt: the last layer sees the embedding too", "true or false"},
+        {"bias", "true", "gpt: biases in linear layers and norms", "true or false"},
+        {"learn_pos_embedding", "false", "gpt: positions are learned instead of sines and cosines", "true or false"},
+        {"is_causal", "false", "gpt: a position attends to none behind it", "true or false"},
+        {"dropout", "0", "gpt: part of the activations that training drops", "a number from 0 to 0.9"},
+        {"scaled_init", "false", "gpt: initial weights for small networks that train briefly", "true or false"},
+    };
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        print_key(keys[i][0], keys[i][1], keys[i][2], keys[i][3]);
+}
+
 void cli_help_config(void)
 {
     char section[32] = "";
-    printf(
-        "Keys of a configuration file (YAML), with their defaults. `bfn train --set KEY=VALUE` overrides one.\n"
-        "Options of the network (n_layer, n_head, n_embd, skip, bias, ...) stand in its section, beside its class.\n");
+    printf("Keys of a configuration file (YAML), with their defaults. `bfn train --set KEY=VALUE` overrides one.\n");
     for (size_t i = 0; i < bfn_config_n_fields(); i++) {
         bfn_config_field field;
         bfn_config_get_field(i, &field);
@@ -86,10 +110,8 @@ void cli_help_config(void)
             snprintf(section, sizeof section, "%.*s.", (int)n, field.name);
             printf("\n%.*s:\n", (int)n, field.name);
         }
-        char left[200];
-        int used = snprintf(left, sizeof left, "  %s: %s", field.name + n + 1, field.fallback);
-        printf("%s%*s", left, used < 34 ? 34 - used : 1, "");
-        print_wrapped(field.text, 34, 34);
-        printf("%36s(%s)\n", "", field.allowed);
+        print_key(field.name + n + 1, field.fallback, field.text, field.allowed);
+        if (strcmp(field.name, "network.class") == 0)
+            print_gpt_keys();
     }
 }

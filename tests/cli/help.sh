@@ -36,6 +36,20 @@ for key in "seq_len: 128" "lr: 0.001" "betas: \[0.9, 0.98\]" "max_sqrt_beta: 0.7
     grep -q "  $key" out || fail "help config does not list $key"
 done
 
+# The network's options are listed too, all of them and with their defaults: those of a configuration that sets none.
+awk '/^[a-z]+:$/ {section = $1} section == "network:" && /^  [a-z_]+: / {print $1, $2}' out | grep -v "^class:" |
+    sed 's/ true$/ 1/; s/ false$/ 0/' | sort >listed
+[ "$(wc -l <listed)" -ge 9 ] || fail "options of the network"
+cat "$BFN_SOURCE_DIR"/include/bfn/*.h | head -c 30000 >words.txt
+echo 'train: {batch: 1, steps: 1, valid_every: 0, sample_every: 0}' >short.yaml
+echo 'data: {seq_len: 4}' >>short.yaml
+run train short.yaml --data words.txt --out run -q --set network.n_layer=1 --set network.n_head=1 --set network.n_embd=4
+expect 0
+awk '/^[a-z]+:$/ {section = $1} section == "network:" && /^  [a-z_]+: / {print $1, $2}' run/config.yaml |
+    grep -vE "^(class|vocab_size|seq_len):" | sed 's/^n_layer: 1$/n_layer: 24/; s/^n_head: 1$/n_head: 12/; s/^n_embd: 4$/n_embd: 768/' |
+    sed 's/ true$/ 1/; s/ false$/ 0/' | sort >resolved
+cmp -s listed resolved || fail "help config lists other options of the network than it has: $(diff listed resolved | tr '\n' ' ')"
+
 for form in --version -V version; do
     run $form
     expect 0
