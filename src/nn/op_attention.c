@@ -1,6 +1,7 @@
 /* op_attention.c: softmax(q k^T / sqrt(d)) v for each sample and head; heads are blocks of d columns.
  *
- * A task is one (sample, head); it walks over blocks of 64 query rows, so scores [64,T] stay in cache. Training keeps the log of
+ * A task is one (sample, head); it walks over blocks of query rows, as many as leave their scores in the second-level cache: each
+ * product packs its right side anew, so few large blocks are better than many small ones. Training keeps the log of
  * each row's sum of exponentials; backward computes the probabilities P again from it (one more product, but T^2 numbers a head
  * need not be kept). With S = scale q k^T, P = softmax(S), O = P v:
  *   dv = P^T dO,  dP = dO v^T,  dS = P (dP - rowsum(P dP)),  dq = scale dS k,  dk = scale dS^T q
@@ -11,7 +12,14 @@
 
 #include <math.h>
 
-enum { BLOCK = 64 };
+enum { CACHED_FLOATS = 65536, MIN_BLOCK = 32, MAX_BLOCK = 256 };
+
+/* Query rows at once; training keeps two matrices of scores. A function of T and mode alone, as results must be. */
+static size_t block_rows(const bfn__exec *e, size_t T)
+{
+    size_t rows = CACHED_FLOATS / (e->options.training ? 2 : 1) / T / MIN_BLOCK * MIN_BLOCK;
+    return rows < MIN_BLOCK ? MIN_BLOCK : rows > MAX_BLOCK ? MAX_BLOCK : rows;
+}
 
 typedef struct attention_run {
     bfn__exec *e;
@@ -27,7 +35,7 @@ double bfn__attention_products(const bfn__net *net, const bfn__node *node)
 void bfn__attention_plan(bfn__exec *e, bfn__step *s, size_t now)
 {
     size_t T = s->node.rows, times = bfn__exec_times(e);
-    bfn__exec_scratch(e, (e->options.training ? 2 : 1) * BLOCK * bfn__row_stride(T));
+    bfn__exec_scratch(e, (e->options.training ? 2 : 1) * block_rows(e, T) * bfn__row_stride(T));
     if (e->options.training)
         bfn__exec_buffer(e, e->options.batch * s->node.heads * T, now, times - 1 - now, &s->saved);
 }
@@ -44,8 +52,9 @@ static void forward_head(void *arg, size_t i, int thread)
     float *out = y->data + sample * T * y->ld + head * d;
     float *scores = e->scratch + (size_t)thread * e->scratch_floats;
     float scale = (float)(1.0 / sqrt((double)d));
-    for (size_t row = 0; row < T; row += BLOCK) {
-        size_t rows = T - row < BLOCK ? T - row : BLOCK;
+    size_t block = block_rows(e, T);
+    for (size_t row = 0; row < T; row += block) {
+        size_t rows = T - row < block ? T - row : block;
         size_t keys = s->node.causal ? row + rows : T;
         bool ok = bfn__gemm(false, true, rows, keys, d, q + row * qkv->ld, qkv->ld, k, qkv->ld, 0.0f, scores, lds);
         e->k->softmax(rows, keys, scale, s->node.causal, row, scores, lds,
@@ -73,10 +82,11 @@ static void backward_head(void *arg, size_t i, int thread)
     const float *q = qkv->data + sample * T * ld + head * d, *k = q + E, *v = k + E;
     const float *dout = y->grad + sample * T * y->grad_ld + head * d;
     float *dq = qkv->grad + sample * T * ldg + head * d, *dk = dq + E, *dv = dk + E;
-    float *p = e->scratch + (size_t)thread * e->scratch_floats, *dp = p + BLOCK * lds;
+    float *p = e->scratch + (size_t)thread * e->scratch_floats, *dp = p + block_rows(e, T) * lds;
     float scale = (float)(1.0 / sqrt((double)d));
-    for (size_t row = 0; row < T; row += BLOCK) {
-        size_t rows = T - row < BLOCK ? T - row : BLOCK;
+    size_t block = block_rows(e, T);
+    for (size_t row = 0; row < T; row += block) {
+        size_t rows = T - row < block ? T - row : block;
         const float *qr = q + row * ld, *dor = dout + row * y->grad_ld;
         float beta = row > 0 ? 1.0f : 0.0f;
         bool ok = bfn__gemm(false, true, rows, T, d, qr, ld, k, ld, 0.0f, p, lds);
