@@ -26,7 +26,7 @@ say "The same with gaps to fill: the given characters stay, the network writes t
 say "A small model learns English from a dictionary (Debian's dict-gcide), live"
 # a few bytes of it are not UTF-8
 gzip -dc </usr/share/dictd/gcide.dict.dz | iconv -c -f utf-8 -t utf-8 >"$run/gcide.txt"
-"$bfn" train configs/text8-tiny.yaml --data "$run/gcide.txt" --out "$run/tiny" --set train.steps=600 --every 5
+"$bfn" train configs/text8-tiny.yaml --data "$run/gcide.txt" --out "$run/tiny" --set train.steps=1500 --set train.valid_every=500 --set train.sample_every=500 --every 10
 
 say "What it writes after that minute"
 "$bfn" sample --model "$run/tiny/last.safetensors" --method sde2m --nfe 20 --n 4 --seed 1
