@@ -343,7 +343,7 @@ static bfn_status compile_all(bfn__exec *e)
  * is still in cache when the next one reads it (and little memory is needed). No output depends on it. */
 static size_t samples_at_once(const bfn__exec *e)
 {
-    size_t rows = bfn__net_positions(e->net), each = (BFN__PIECE_ROWS + rows - 1) / rows;
+    size_t rows = e->net->nodes[e->net->output].rows, each = (BFN__PIECE_ROWS + rows - 1) / rows;
     size_t samples = each * (size_t)e->n_threads;
     return e->options.training || samples > e->max_batch ? e->max_batch : samples;
 }
@@ -432,6 +432,11 @@ void bfn__exec_set_dropout(bfn__exec *e, uint64_t seed, uint64_t step)
 void bfn__exec_no_dropout(bfn__exec *e)
 {
     e->drops = false;
+}
+
+void bfn__exec_set_labels(bfn__exec *e, const int32_t *labels)
+{
+    e->labels = labels;
 }
 
 static void run_piece(bfn__exec *e, size_t n, const float *shown, const double *t, float *out)

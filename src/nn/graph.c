@@ -54,7 +54,8 @@ static void *grow(bfn__net *net, void *old, size_t n, size_t *capacity, size_t s
     return block;
 }
 
-static int register_param(bfn__net *net, const char *name, size_t rows, size_t cols, bfn__param p)
+/* p: everything but name, count and place. */
+static int register_param(bfn__net *net, const char *name, bfn__param p)
 {
     if (net->status != BFN_OK)
         return 0;
@@ -65,14 +66,14 @@ static int register_param(bfn__net *net, const char *name, size_t rows, size_t c
         net->status = bfn__fail(net->ctx, BFN_ERR_INTERNAL, "parameter name too long: %s", name);
         return 0;
     }
-    p.rank = cols > 0 ? 2 : 1;
-    p.shape[0] = rows;
-    p.shape[1] = cols;
     size_t padded;
-    if (!bfn__size_mul(rows, cols > 0 ? cols : 1, &p.count) || !bfn__size_add(p.count, ALIGN - 1, &padded) ||
-        !bfn__size_add(net->arena, padded, &padded)) {
+    bool fits = true;
+    p.count = 1;
+    for (int k = 0; k < p.rank; k++)
+        fits = fits && bfn__size_mul(p.count, p.shape[k], &p.count);
+    if (!fits || !bfn__size_add(p.count, ALIGN - 1, &padded) || !bfn__size_add(net->arena, padded, &padded)) {
         net->status = bfn__fail(net->ctx, BFN_ERR_ARGUMENT, "parameter %s: %zu x %zu numbers do not fit in memory",
-                                name, rows, cols);
+                                name, p.shape[0], p.count / (p.shape[0] > 0 ? p.shape[0] : 1));
         return 0;
     }
     p.offset = net->arena;
@@ -84,17 +85,33 @@ static int register_param(bfn__net *net, const char *name, size_t rows, size_t c
 int bfn__graph_param(bfn__net *net, const char *name, size_t rows, size_t cols, bfn__init init, double scale,
                      bool decay)
 {
-    bfn__param p = {.decay = decay, .trained = true, .init = init, .init_scale = scale};
-    return register_param(net, name, rows, cols, p);
+    bfn__param p = {.rank = cols > 0 ? 2 : 1,
+                    .shape = {rows, cols},
+                    .decay = decay,
+                    .trained = true,
+                    .init = init,
+                    .init_scale = scale};
+    return register_param(net, name, p);
 }
 
 int bfn__graph_fixed(bfn__net *net, const char *name, size_t rows, size_t cols)
 {
-    bfn__param p = {.init = BFN__INIT_ZERO};
-    return register_param(net, name, rows, cols, p);
+    bfn__param p = {.rank = cols > 0 ? 2 : 1, .shape = {rows, cols}, .init = BFN__INIT_ZERO};
+    return register_param(net, name, p);
 }
 
-static int append(bfn__net *net, bfn__node node)
+int bfn__graph_weight(bfn__net *net, const char *name, int rank, const size_t *shape, double scale)
+{
+    bfn__param p = {.rank = rank,
+                    .decay = true,
+                    .trained = true,
+                    .init = scale > 0.0 ? BFN__INIT_UNIFORM : BFN__INIT_ZERO,
+                    .init_scale = scale};
+    memcpy(p.shape, shape, (size_t)rank * sizeof *shape);
+    return register_param(net, name, p);
+}
+
+int bfn__graph_append(bfn__net *net, bfn__node node)
 {
     if (net->status == BFN_OK)
         net->nodes = grow(net, net->nodes, net->n_nodes, &net->nodes_capacity, sizeof *net->nodes);
@@ -109,14 +126,16 @@ static int append(bfn__net *net, bfn__node node)
     return (int)net->n_nodes++;
 }
 
-static bfn__node node_like(const bfn__net *net, bfn__op_kind kind, int x)
+bfn__node bfn__graph_like(const bfn__net *net, bfn__op_kind kind, int x)
 {
-    bfn__node node = {.kind = kind, .in = {x, -1}, .weight = -1, .bias = -1};
+    bfn__node node = {.kind = kind, .in = {x, -1, -1}, .weight = -1, .bias = -1};
     if (net->status != BFN_OK || x < 0)
         return node;
     const bfn__node *from = &net->nodes[x];
     node.rows = from->rows;
     node.cols = from->cols;
+    node.height = from->height;
+    node.width = from->width;
     node.needs_grad = from->needs_grad;
     node.input_only = from->input_only;
     return node;
@@ -124,32 +143,31 @@ static bfn__node node_like(const bfn__net *net, bfn__op_kind kind, int x)
 
 int bfn__graph_input(bfn__net *net, size_t rows, size_t cols)
 {
-    bfn__node node = node_like(net, BFN__OP_INPUT, -1);
+    bfn__node node = bfn__graph_like(net, BFN__OP_INPUT, -1);
     node.rows = rows;
     node.cols = cols;
     node.needs_grad = node.input_only = true;
-    return append(net, node);
+    return bfn__graph_append(net, node);
 }
 
 int bfn__graph_time(bfn__net *net, double factor, double shift)
 {
-    bfn__node node = node_like(net, BFN__OP_TIME, -1);
+    bfn__node node = bfn__graph_like(net, BFN__OP_TIME, -1);
     node.rows = node.cols = 1;
     node.a = factor;
     node.b = shift;
-    return append(net, node);
+    return bfn__graph_append(net, node);
 }
 
 int bfn__graph_affine(bfn__net *net, int x, double factor, double shift)
 {
-    bfn__node node = node_like(net, BFN__OP_AFFINE, x);
+    bfn__node node = bfn__graph_like(net, BFN__OP_AFFINE, x);
     node.a = factor;
     node.b = shift;
-    return append(net, node);
+    return bfn__graph_append(net, node);
 }
 
-/* "<name>.<what>" into a buffer of BFN__MAX_NAME. */
-static const char *join(bfn__net *net, char *buffer, const char *name, const char *what)
+const char *bfn__graph_join(bfn__net *net, char *buffer, const char *name, const char *what)
 {
     if (snprintf(buffer, BFN__MAX_NAME, "%s.%s", name, what) >= BFN__MAX_NAME)
         net->status = bfn__fail(net->ctx, BFN_ERR_INTERNAL, "parameter name too long: %s.%s", name, what);
@@ -159,32 +177,36 @@ static const char *join(bfn__net *net, char *buffer, const char *name, const cha
 int bfn__graph_linear(bfn__net *net, int x, const char *name, size_t out, double std, bool with_bias)
 {
     char buffer[BFN__MAX_NAME];
-    bfn__node node = node_like(net, BFN__OP_LINEAR, x);
-    node.weight = bfn__graph_param(net, join(net, buffer, name, "weight"), out, node.cols, BFN__INIT_NORMAL, std, true);
+    bfn__node node = bfn__graph_like(net, BFN__OP_LINEAR, x);
+    node.weight = bfn__graph_param(net, bfn__graph_join(net, buffer, name, "weight"), out, node.cols, BFN__INIT_NORMAL,
+                                   std, true);
     if (with_bias)
-        node.bias = bfn__graph_param(net, join(net, buffer, name, "bias"), out, 0, BFN__INIT_ZERO, 0.0, false);
+        node.bias =
+            bfn__graph_param(net, bfn__graph_join(net, buffer, name, "bias"), out, 0, BFN__INIT_ZERO, 0.0, false);
     node.cols = out;
     node.needs_grad = true;
     node.input_only = false;
-    return append(net, node);
+    return bfn__graph_append(net, node);
 }
 
 int bfn__graph_layernorm(bfn__net *net, int x, const char *name, bool with_bias)
 {
     char buffer[BFN__MAX_NAME];
-    bfn__node node = node_like(net, BFN__OP_LAYERNORM, x);
-    node.weight = bfn__graph_param(net, join(net, buffer, name, "weight"), node.cols, 0, BFN__INIT_ONE, 0.0, false);
+    bfn__node node = bfn__graph_like(net, BFN__OP_LAYERNORM, x);
+    node.weight =
+        bfn__graph_param(net, bfn__graph_join(net, buffer, name, "weight"), node.cols, 0, BFN__INIT_ONE, 0.0, false);
     if (with_bias)
-        node.bias = bfn__graph_param(net, join(net, buffer, name, "bias"), node.cols, 0, BFN__INIT_ZERO, 0.0, false);
+        node.bias =
+            bfn__graph_param(net, bfn__graph_join(net, buffer, name, "bias"), node.cols, 0, BFN__INIT_ZERO, 0.0, false);
     node.a = 1e-5;
     node.needs_grad = true;
     node.input_only = false;
-    return append(net, node);
+    return bfn__graph_append(net, node);
 }
 
 int bfn__graph_gelu(bfn__net *net, int x)
 {
-    return append(net, node_like(net, BFN__OP_GELU, x));
+    return bfn__graph_append(net, bfn__graph_like(net, BFN__OP_GELU, x));
 }
 
 static int shapes_differ(bfn__net *net, const char *what, int x, int y)
@@ -197,7 +219,7 @@ static int shapes_differ(bfn__net *net, const char *what, int x, int y)
 
 int bfn__graph_add(bfn__net *net, int x, int y)
 {
-    bfn__node node = node_like(net, BFN__OP_ADD, x);
+    bfn__node node = bfn__graph_like(net, BFN__OP_ADD, x);
     if (net->status != BFN_OK)
         return 0;
     const bfn__node *other = &net->nodes[y];
@@ -206,12 +228,12 @@ int bfn__graph_add(bfn__net *net, int x, int y)
     node.in[1] = y;
     node.needs_grad = node.needs_grad || other->needs_grad;
     node.input_only = node.input_only && other->input_only;
-    return append(net, node);
+    return bfn__graph_append(net, node);
 }
 
 int bfn__graph_add_position(bfn__net *net, int x, int param)
 {
-    bfn__node node = node_like(net, BFN__OP_ADD_POSITION, x);
+    bfn__node node = bfn__graph_like(net, BFN__OP_ADD_POSITION, x);
     if (net->status != BFN_OK)
         return 0;
     const bfn__param *p = &net->params[param];
@@ -225,12 +247,12 @@ int bfn__graph_add_position(bfn__net *net, int x, int param)
         node.needs_grad = true;
         node.input_only = false;
     }
-    return append(net, node);
+    return bfn__graph_append(net, node);
 }
 
 int bfn__graph_attention(bfn__net *net, int qkv, size_t heads, bool causal)
 {
-    bfn__node node = node_like(net, BFN__OP_ATTENTION, qkv);
+    bfn__node node = bfn__graph_like(net, BFN__OP_ATTENTION, qkv);
     if (net->status != BFN_OK)
         return 0;
     if (heads < 1 || node.cols % (3 * heads) != 0) {
@@ -241,31 +263,31 @@ int bfn__graph_attention(bfn__net *net, int qkv, size_t heads, bool causal)
     node.cols /= 3;
     node.heads = heads;
     node.causal = causal;
-    return append(net, node);
+    return bfn__graph_append(net, node);
 }
 
 int bfn__graph_concat(bfn__net *net, int x, int y)
 {
-    bfn__node node = node_like(net, BFN__OP_CONCAT, x);
+    bfn__node node = bfn__graph_like(net, BFN__OP_CONCAT, x);
     if (net->status != BFN_OK)
         return 0;
     const bfn__node *other = &net->nodes[y];
-    if (other->rows != node.rows)
+    if (other->rows != node.rows && other->rows != 1)
         return shapes_differ(net, "concat", x, y);
     node.in[1] = y;
     node.cols += other->cols;
     node.needs_grad = node.needs_grad || other->needs_grad;
     node.input_only = node.input_only && other->input_only;
-    return append(net, node);
+    return bfn__graph_append(net, node);
 }
 
 int bfn__graph_dropout(bfn__net *net, int x, double probability)
 {
     if (probability <= 0.0)
         return x;
-    bfn__node node = node_like(net, BFN__OP_DROPOUT, x);
+    bfn__node node = bfn__graph_like(net, BFN__OP_DROPOUT, x);
     node.a = probability;
-    return append(net, node);
+    return bfn__graph_append(net, node);
 }
 
 void bfn__graph_output(bfn__net *net, int x)
@@ -296,7 +318,7 @@ static bfn_status set_option(bfn__net *net, const bfn__option_rule *rules, size_
     if (near < n_rules)
         return bfn__fail(net->ctx, BFN_ERR_ARGUMENT, "unknown option \"%s\" of network \"%s\": did you mean \"%s\"?",
                          o->key, net->class_name, rules[near].key);
-    char list[512];
+    char list[1024];
     size_t used = 0;
     for (size_t i = 0; i < n_rules && used < sizeof list; i++)
         used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i > 0 ? ", " : "", rules[i].key);
@@ -326,4 +348,11 @@ double bfn__graph_option(const bfn__net *net, const char *key)
         if (strcmp(net->options[i].key, key) == 0)
             return net->options[i].value;
     return 0.0;
+}
+
+void bfn__graph_set_option(bfn__net *net, const char *key, double value)
+{
+    for (size_t i = 0; i < net->n_options; i++)
+        if (strcmp(net->options[i].key, key) == 0)
+            net->options[i].value = value;
 }

@@ -7,6 +7,7 @@
 #include "base/nearest.h"
 #include "base/random.h"
 
+#include <stdio.h>
 #include <string.h>
 
 typedef struct network_class {
@@ -14,7 +15,10 @@ typedef struct network_class {
     bfn_status (*build)(bfn__net *net, const bfn__option *options, size_t n_options);
 } network_class;
 
-static const network_class CLASSES[] = {{"gpt", bfn__gpt_build}};
+static const network_class CLASSES[] = {
+    {"gpt", bfn__gpt_build},
+    {"unet_vdm", bfn__unet_vdm_build},
+};
 enum { N_CLASSES = sizeof CLASSES / sizeof *CLASSES };
 
 static const char *class_key(const void *user, size_t i)
@@ -44,7 +48,11 @@ bfn_status bfn__net_create(bfn_context *ctx, bfn__net **out, const char *class_n
     if (near < N_CLASSES)
         return bfn__fail(ctx, BFN_ERR_ARGUMENT, "unknown network \"%s\": did you mean \"%s\"?", class_name,
                          CLASSES[near].name);
-    return bfn__fail(ctx, BFN_ERR_ARGUMENT, "unknown network \"%s\": allowed is gpt", class_name);
+    char list[256];
+    size_t used = 0;
+    for (size_t i = 0; i < N_CLASSES && used < sizeof list; i++)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i > 0 ? ", " : "", CLASSES[i].name);
+    return bfn__fail(ctx, BFN_ERR_ARGUMENT, "unknown network \"%s\": allowed are %s", class_name, list);
 }
 
 const char *bfn__net_class(const bfn__net *net)
@@ -72,7 +80,23 @@ static const bfn__node *input_node(const bfn__net *net)
 
 size_t bfn__net_positions(const bfn__net *net)
 {
-    return net->nodes[net->output].rows;
+    return net->nodes[net->output].rows * (net->channels > 0 ? net->channels : 1);
+}
+
+size_t bfn__net_n_labels(const bfn__net *net)
+{
+    return net->n_labels;
+}
+
+bool bfn__net_image(const bfn__net *net, size_t *height, size_t *width, size_t *channels)
+{
+    const bfn__node *node = input_node(net);
+    if (node == NULL || node->height == 0)
+        return false;
+    *height = node->height;
+    *width = node->width;
+    *channels = node->cols;
+    return true;
 }
 
 size_t bfn__net_shown_size(const bfn__net *net)

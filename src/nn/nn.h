@@ -39,7 +39,8 @@ typedef struct bfn__param {
 
 typedef struct bfn__net bfn__net;
 
-/* class_name "gpt" (later "unet_vdm", "unet_adm"). Unknown keys are refused with the nearest name; missing ones take the
+/* class_name "gpt", "unet_vdm" or "unet_adm". Keys of nested configurations are joined with a point, members of lists are numbered:
+ * "input_adapter.add_mask", "channel_mult.0". Unknown keys are refused with the nearest name; missing ones take the
  * class's defaults. Every wrong value gives BFN_ERR_ARGUMENT with key, value and range. */
 bfn_status bfn__net_create(bfn_context *ctx, bfn__net **out, const char *class_name, const bfn__option *options,
                            size_t n_options);
@@ -48,7 +49,10 @@ void bfn__net_destroy(bfn__net *net);
 const char *bfn__net_class(const bfn__net *net);
 size_t bfn__net_n_options(const bfn__net *net); /* the resolved configuration, defaults included */
 const bfn__option *bfn__net_options(const bfn__net *net);
-size_t bfn__net_positions(const bfn__net *net);   /* D: T, or H*W*C */
+size_t bfn__net_positions(const bfn__net *net); /* D: T, or H*W*C */
+size_t bfn__net_n_labels(const bfn__net *net);  /* classes that a label may name; 0: the network takes no labels */
+/* Height, width and channels of the image that the network is shown; false: it is shown no image. */
+bool bfn__net_image(const bfn__net *net, size_t *height, size_t *width, size_t *channels);
 size_t bfn__net_shown_size(const bfn__net *net);  /* floats a sample of the input */
 size_t bfn__net_output_size(const bfn__net *net); /* floats a sample of the output */
 size_t bfn__net_n_params(const bfn__net *net);    /* number of tensors */
@@ -83,6 +87,10 @@ bfn_status bfn__exec_set_params(bfn__exec *exec, const float *params);
  * each forward a step of its own. Off (nothing is dropped) until the first call, and after bfn__exec_no_dropout (validation). */
 void bfn__exec_set_dropout(bfn__exec *exec, uint64_t seed, uint64_t step);
 void bfn__exec_no_dropout(bfn__exec *exec);
+
+/* Labels of the following forwards (and their backward): labels[i] in [0, n_labels) or -1 (none) for sample i of the call; the array must
+ * stay valid. NULL: no sample has one (as it is at first). Networks without labels ignore it. */
+void bfn__exec_set_labels(bfn__exec *exec, const int32_t *labels);
 
 /* shown float [n, shown_size], t double [n], out float [n, output_size]; 1 <= n <= batch. */
 bfn_status bfn__exec_forward(bfn__exec *exec, size_t n, const float *shown, const double *t, float *out);

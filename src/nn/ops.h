@@ -18,12 +18,12 @@ typedef struct bfn__value {
 /* A node of the fused graph with what its operation prepared. */
 typedef struct bfn__step {
     bfn__node node;
-    int out;         /* id of the value that it makes */
-    int pre;         /* LINEAR with act, training: the value before act; else -1 */
-    bool add_in[2];  /* backward: the gradient of in[k] holds something already: add to it */
-    bool same_in[2]; /* backward: the gradient of in[k] is the very memory of out's gradient */
-    bool in_place;   /* forward: out is the memory of in[1] */
-    float *packed;   /* LINEAR: W^T, row stride ld_packed; or a block in oneDNN's layout for each tile of columns */
+    int out;                   /* id of the value that it makes */
+    int pre;                   /* LINEAR with act, training: the value before act; else -1 */
+    bool add_in[BFN__MAX_IN];  /* backward: the gradient of in[k] holds something already: add to it */
+    bool same_in[BFN__MAX_IN]; /* backward: the gradient of in[k] is the very memory of out's gradient */
+    bool in_place;             /* forward: out is the memory of in[1] */
+    float *packed; /* LINEAR: W^T, row stride ld_packed; or a block in oneDNN's layout for each tile of columns */
     size_t ld_packed;
     const bfn__product *products[2][2]; /* primitives for [last tile of rows][last tile of columns]; NULL: bfn__gemm */
     void **weights;                     /* ... handles of the packed blocks, one for each tile of columns */
@@ -58,6 +58,7 @@ struct bfn__exec {
     bool failed;      /* set by a task: oneDNN had no memory */
     bool drops;       /* dropout is on */
     uint64_t dropout_seed, dropout_step;
+    const int32_t *labels; /* of the running forward; NULL: none */
     /* while compiling */
     bfn__buffer *buffers;
     float ***owners;
