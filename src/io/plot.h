@@ -1,0 +1,30 @@
+/* plot.h: curves over steps as a small SVG picture: losses of a run, refreshed as it trains. */
+#ifndef BFN_PLOT_H
+#define BFN_PLOT_H
+
+#include "base/base.h"
+
+typedef struct bfn__curve {
+    const char *name; /* NULL or "": not in the legend */
+    size_t n;
+    const double *x,
+        *y; /* x not falling. Points that are not finite (or not above 0 on a log axis) interrupt the line */
+} bfn__curve;
+
+enum { BFN__PLOT_MAX_CURVES = 8 };
+
+typedef struct bfn__plot {
+    const char *title, *x_label, *y_label; /* UTF-8; NULL: none */
+    bool log_y;
+    size_t width, height; /* pixels; 0: 720 x 420; at most 10000 */
+    size_t n_curves;      /* 1 to 8 */
+    const bfn__curve *curves;
+} bfn__plot;
+
+/* Curves of more points than pixels are drawn as the span of each pixel column, so that the file stays small and no peak is lost. Without a
+ * single point the axes stand alone. Numbers do not depend on the locale; the same plot gives the same bytes. *svg ends with NUL, by bfn__free. */
+bfn_status bfn__plot_svg(bfn_context *ctx, const bfn__plot *plot, char **svg, size_t *n);
+/* Atomically (file.h). */
+bfn_status bfn__plot_save(bfn_context *ctx, const char *path, const bfn__plot *plot);
+
+#endif
