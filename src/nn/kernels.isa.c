@@ -12,6 +12,10 @@
 #include <math.h>
 #include <string.h>
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
 
@@ -26,6 +30,14 @@ enum { W = 4 };
 typedef float vf __attribute__((vector_size(W * 4), aligned(4), may_alias));
 typedef int32_t vi __attribute__((vector_size(W * 4), aligned(4), may_alias));
 typedef double vd __attribute__((vector_size(W * 8), aligned(8), may_alias));
+
+#if defined(__AVX512F__)
+static const vi LANE = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#elif defined(__AVX2__)
+static const vi LANE = {0, 1, 2, 3, 4, 5, 6, 7};
+#else
+static const vi LANE = {0, 1, 2, 3};
+#endif
 
 static inline vf splat(float x)
 {
@@ -73,30 +85,42 @@ static inline vf select_less(vf a, vf b, vf yes, vf no) /* a < b ? yes : no */
     return (vf)((mask & (vi)yes) | (~mask & (vi)no));
 }
 
+/* a < b ? a : b and a < b ? b : a, in one instruction where there is one; the compiler does not find it by itself. */
 static inline vf vmin(vf a, vf b)
 {
+#if defined(__AVX512F__)
+    return (vf)_mm512_min_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+    return (vf)_mm256_min_ps((__m256)a, (__m256)b);
+#else
     return select_less(a, b, a, b);
+#endif
 }
 
 static inline vf vmax(vf a, vf b)
 {
+#if defined(__AVX512F__)
+    return (vf)_mm512_max_ps((__m512)b, (__m512)a);
+#elif defined(__AVX2__)
+    return (vf)_mm256_max_ps((__m256)b, (__m256)a);
+#else
     return select_less(a, b, b, a);
+#endif
 }
 
+/* The lanes as a tree: each step adds the lanes half as far away. */
 static inline float sum_lanes(vf v)
 {
-    float s = 0.0f;
-    for (int i = 0; i < W; i++)
-        s += v[i];
-    return s;
+    for (int by = W / 2; by > 0; by /= 2)
+        v += __builtin_shuffle(v, LANE ^ by);
+    return v[0];
 }
 
 static inline float max_lanes(vf v)
 {
-    float s = v[0];
-    for (int i = 1; i < W; i++)
-        s = v[i] > s ? v[i] : s;
-    return s;
+    for (int by = W / 2; by > 0; by /= 2)
+        v = vmax(v, __builtin_shuffle(v, LANE ^ by));
+    return v[0];
 }
 
 static inline vf vsqrt(vf v)
@@ -110,22 +134,18 @@ static inline vf vsqrt(vf v)
 static inline vf vexp(vf x)
 {
     x = vmin(vmax(x, splat(-87.0f)), splat(88.0f));
-    /* adding and taking away 1.5 * 2^23 rounds to the nearest integer */
-    vf big = splat(12582912.0f);
+    /* adding and taking away 1.5 * 2^23 rounds to the nearest integer; 127 more makes the low bits the biased exponent */
+    vf big = splat(12582912.0f + 127.0f);
     vf shifted = x * 1.44269504088896341f + big;
     vf k = shifted - big;
     vf r = x - k * 0.693145751953125f;
     r = r - k * 1.42860682030941723e-6f;
-    vf p = splat(1.0f / 5040.0f);
-    p = p * r + 1.0f / 720.0f;
-    p = p * r + 1.0f / 120.0f;
-    p = p * r + 1.0f / 24.0f;
-    p = p * r + 1.0f / 6.0f;
-    p = p * r + 0.5f;
-    p = p * r + 1.0f;
-    p = p * r + 1.0f;
-    vi bits = ((vi)shifted - (vi)big + 127) << 23;
-    return p * (vf)bits;
+    /* in pairs: a chain of seven would be waited for */
+    vf r2 = r * r;
+    vf low = (1.0f + r) + r2 * (0.5f + r * (1.0f / 6.0f));
+    vf high = (1.0f / 24.0f + r * (1.0f / 120.0f)) + r2 * (1.0f / 720.0f + r * (1.0f / 5040.0f));
+    vf p = low + r2 * r2 * high;
+    return p * (vf)((vi)shifted << 23);
 }
 
 static const float GELU_C = 0.79788456080286536f, GELU_A = 0.044715f;
@@ -179,18 +199,37 @@ static void k_bias_residual(size_t rows, size_t n, const float *x, size_t ldx, c
     }
 }
 
+/* One row; `keep`: x + bias is wanted too. Called with constants for keep and whether there is a bias, so that the loop has no tests. */
+static inline void gelu_row(size_t n, float *x, const float *bias, bool keep, float *y)
+{
+    size_t whole = n - n % W;
+    for (size_t i = 0; i < whole; i += W) {
+        vf v = load(x + i);
+        if (bias != NULL)
+            v += load(bias + i);
+        if (keep)
+            store(x + i, v);
+        store(y + i, v * gelu_gate(v));
+    }
+    if (whole < n) {
+        vf v = load_part(x + whole, n - whole);
+        if (bias != NULL)
+            v += load_part(bias + whole, n - whole);
+        if (keep)
+            store_part(x + whole, n - whole, v);
+        store_part(y + whole, n - whole, v * gelu_gate(v));
+    }
+}
+
 static void k_bias_gelu(size_t rows, size_t n, float *x, size_t ldx, const float *bias, float *y, size_t ldy)
 {
     for (size_t r = 0; r < rows; r++) {
-        for (size_t i = 0; i < n; i += W) {
-            vf v = load_n(x + r * ldx + i, n - i);
-            if (bias != NULL) {
-                v += load_n(bias + i, n - i);
-                if (x != y)
-                    store_n(x + r * ldx + i, n - i, v);
-            }
-            store_n(y + r * ldy + i, n - i, v * gelu_gate(v));
-        }
+        if (bias == NULL)
+            gelu_row(n, x + r * ldx, NULL, false, y + r * ldy);
+        else if (x == y)
+            gelu_row(n, x + r * ldx, bias, false, y + r * ldy);
+        else
+            gelu_row(n, x + r * ldx, bias, true, y + r * ldy);
     }
 }
 
