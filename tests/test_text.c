@@ -822,6 +822,21 @@ static void test_sha256(void **state)
     assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     bfn__sha256_hex(NULL, 0, hex);
     assert_string_equal(hex, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    /* In pieces: the same as in one, wherever it is cut. */
+    static const char long_text[] =
+        "a text that is longer than one block of sixty-four bytes, so that pieces meet block edges";
+    char whole[BFN__SHA256_HEX];
+    size_t n = sizeof long_text - 1;
+    bfn__sha256_hex(long_text, n, whole);
+    for (size_t cut = 0; cut <= n; cut++) {
+        bfn__sha256 hash;
+        bfn__sha256_begin(&hash);
+        bfn__sha256_add(&hash, long_text, cut);
+        bfn__sha256_add(&hash, NULL, 0);
+        bfn__sha256_add(&hash, long_text + cut, n - cut);
+        bfn__sha256_end(&hash, hex);
+        assert_string_equal(hex, whole);
+    }
 }
 
 int main(void)

@@ -10,11 +10,10 @@
 
 #include "base/base.h"
 #include "io/file.h"
+#include "io/sha256.h"
 
 #include <hunspell/hunspell.h>
 #include <math.h>
-#include <nettle/sha2.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,16 +24,16 @@ struct bfn_speller {
     bfn_context *ctx;
     Hunhandle *hunspell;
     char *path;
-    char checksum[2 * SHA256_DIGEST_SIZE + 1];
+    char checksum[BFN__SHA256_HEX];
 };
 
-static bfn_status hash_file(bfn_context *ctx, struct sha256_ctx *hash, const char *path)
+static bfn_status hash_file(bfn_context *ctx, bfn__sha256 *hash, const char *path)
 {
     bfn__bytes bytes;
     bfn_status status = bfn__file_map(ctx, path, MAX_DICTIONARY_BYTES, &bytes);
     if (status != BFN_OK)
         return status;
-    sha256_update(hash, bytes.size, bytes.data);
+    bfn__sha256_add(hash, bytes.data, bytes.size);
     bfn__file_unmap(ctx, &bytes);
     return BFN_OK;
 }
@@ -55,17 +54,14 @@ static bfn_status affix_path(bfn_context *ctx, const char *dictionary, char **ou
 
 static bfn_status open_dictionary(bfn_speller *speller, const char *affix)
 {
-    struct sha256_ctx hash;
-    sha256_init(&hash);
+    bfn__sha256 hash;
+    bfn__sha256_begin(&hash);
     bfn_status status = hash_file(speller->ctx, &hash, affix);
     if (status == BFN_OK)
         status = hash_file(speller->ctx, &hash, speller->path);
     if (status != BFN_OK)
         return status;
-    uint8_t digest[SHA256_DIGEST_SIZE];
-    sha256_digest(&hash, sizeof digest, digest);
-    for (size_t i = 0; i < sizeof digest; i++)
-        (void)snprintf(speller->checksum + 2 * i, 3, "%02x", digest[i]);
+    bfn__sha256_end(&hash, speller->checksum);
     speller->hunspell = Hunspell_create(affix, speller->path);
     if (speller->hunspell == NULL)
         return bfn__fail(speller->ctx, BFN_ERR_INPUT, "%s: hunspell cannot load it", speller->path);
