@@ -1,0 +1,66 @@
+/* image.c: memory of pictures, mirror images, and the way between bytes and the numbers of [-1,1].
+ *
+ * Bytes to numbers: x = 2 p/255 - 1, in double and rounded once; a table of 256. Numbers to bytes: 127.5 x + 127.5 in double (exact
+ * enough that every x of the table comes back), then round to nearest by floor(v + 1/2). Comparisons that are false for NaN
+ * send it to 0: a broken number looks black wherever it is drawn, and is the same on every machine.
+ */
+#include "io/image.h"
+
+#include "io/limits.h"
+
+#include <string.h>
+
+bfn_status bfn__image_create(bfn_context *ctx, bfn__image *out, size_t H, size_t W, size_t C)
+{
+    *out = (bfn__image){0};
+    if (H == 0 || H > BFN__LIMIT_IMAGE_SIDE || W == 0 || W > BFN__LIMIT_IMAGE_SIDE)
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT,
+                         "a picture of %zu x %zu pixels (height x width), allowed: 1 to %zu each", H, W,
+                         BFN__LIMIT_IMAGE_SIDE);
+    if (C != 1 && C != 3)
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "a picture of %zu channels, allowed: 1 (grey) or 3 (RGB)", C);
+    if (H * W * C > BFN__LIMIT_IMAGE_BYTES)
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "a picture of %zu x %zu pixels has %zu bytes, at most %zu are allowed",
+                         H, W, H * W * C, BFN__LIMIT_IMAGE_BYTES);
+    uint8_t *pixels = bfn__calloc(ctx, H * W, C);
+    if (pixels == NULL)
+        return BFN_ERR_MEMORY;
+    *out = (bfn__image){H, W, C, pixels};
+    return BFN_OK;
+}
+
+void bfn__image_free(bfn_context *ctx, bfn__image *image)
+{
+    bfn__free(ctx, image->pixels);
+    *image = (bfn__image){0};
+}
+
+void bfn__image_flip(size_t H, size_t W, size_t C, const uint8_t *in, uint8_t *out)
+{
+    for (size_t y = 0; y < H; y++, in += W * C, out += W * C)
+        for (size_t x = 0; x < W; x++)
+            memcpy(out + (W - 1 - x) * C, in + x * C, C);
+}
+
+uint8_t bfn__quantise(float x)
+{
+    double v = 127.5 * (double)x + 128.0;
+    if (!(v >= 1.0))
+        return 0;
+    return v < 255.0 ? (uint8_t)v : 255; /* v > 0: the conversion is the floor */
+}
+
+void bfn__quantise_all(size_t n, const float *x, uint8_t *out)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = bfn__quantise(x[i]);
+}
+
+void bfn__pixels_to_float(size_t n, const uint8_t *pixels, float *out)
+{
+    float table[256];
+    for (int p = 0; p < 256; p++)
+        table[p] = (float)(2.0 * p / 255.0 - 1.0);
+    for (size_t i = 0; i < n; i++)
+        out[i] = table[pixels[i]];
+}
