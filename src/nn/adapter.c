@@ -42,14 +42,25 @@ static size_t resolve(bfn__net *net, const char *key, size_t instead)
     return value > 0 ? value : instead;
 }
 
-/* Positions of the pixels beside x: always registered, used where add_pos_feats says so. */
-static int positions(bfn__net *net, int x, size_t rows, size_t bands, bool used)
+/* Positions of the pixels beside x: always registered, used where add_pos_feats says so. Learned ones are [1, rows, pos_embed_size]. */
+static int positions(bfn__net *net, int x, size_t rows)
 {
     bool learned = bfn__graph_option(net, "input_adapter.learn_pos_feats") != 0.0;
+    size_t bands = (size_t)bfn__graph_option(net, "input_adapter.n_freq_bands");
+    size_t size = (size_t)bfn__graph_option(net, "input_adapter.pos_embed_size");
     const char *name = "input_adapter.pos_feats";
-    int param = learned ? bfn__graph_param(net, name, rows, 4 * bands + 2, BFN__INIT_NORMAL, 0.02, false)
+    int param = learned ? bfn__graph_param(net, name, rows, size, BFN__INIT_NORMAL, 0.02, false)
                         : bfn__graph_fixed(net, name, rows, 4 * bands + 2);
-    return used ? bfn__graph_concat_param(net, x, param) : x;
+    if (bfn__graph_option(net, "input_adapter.add_pos_feats") != 0.0)
+        x = bfn__graph_concat_param(net, x, param);
+    if (learned && net->status == BFN_OK) {
+        bfn__param *p = &net->params[param];
+        p->rank = 3;
+        p->shape[0] = 1;
+        p->shape[1] = rows;
+        p->shape[2] = size;
+    }
+    return x;
 }
 
 int bfn__image_adapter(bfn__net *net, size_t image_size, size_t data_channels, size_t height, int *shown)
@@ -57,23 +68,22 @@ int bfn__image_adapter(bfn__net *net, size_t image_size, size_t data_channels, s
     size_t C = resolve(net, "input_adapter.input_channels", data_channels);
     size_t H = resolve(net, "input_adapter.input_shape.0", image_size);
     size_t W = resolve(net, "input_adapter.input_shape.1", image_size);
-    size_t bands = (size_t)bfn__graph_option(net, "input_adapter.n_freq_bands");
-    double value_res = bfn__graph_option(net, "input_adapter.value_res");
     double mask_res = bfn__graph_option(net, "input_adapter.mask_res");
-    height = resolve(net, "input_adapter.output_height", height);
     net->fill_fixed = fill_positions;
     int x = *shown = bfn__graph_image(net, H, W, C);
-    if (value_res > 0.0)
-        x = bfn__graph_encode_values(net, x, value_res, bands);
     if (bfn__graph_option(net, "input_adapter.add_mask") != 0.0) {
         int mask = bfn__graph_time(net, 2.0, -1.0);
         if (mask_res > 0.0)
-            mask = bfn__graph_encode_values(net, mask, mask_res, bands);
+            mask = bfn__graph_encode_values(net, mask, mask_res,
+                                            (size_t)bfn__graph_option(net, "input_adapter.n_freq_bands"));
         x = bfn__graph_concat(net, x, mask);
     }
-    x = positions(net, x, H * W, bands, bfn__graph_option(net, "input_adapter.add_pos_feats") != 0.0);
-    if (net->status == BFN_OK && net->nodes[x].cols != height)
-        x = bfn__graph_linear(net, x, "input_adapter.output_projection", height, 0.02, true);
+    x = positions(net, x, H * W);
+    if (net->status != BFN_OK)
+        return 0;
+    height = resolve(net, "input_adapter.output_height", height > 0 ? height : net->nodes[x].cols);
+    if (net->nodes[x].cols != height)
+        x = bfn__graph_project(net, x, "input_adapter.output_projection", 2, height, true, false);
     return x;
 }
 

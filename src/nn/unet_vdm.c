@@ -20,7 +20,7 @@ static const bfn__option_rule RULES[] = {
     {"norm_groups", 32, 1, 65536, true},     {"input_channels", 3, 1, 1024, true},
     {"use_fourier_features", 1, 0, 1, true}, {"attention_everywhere", 0, 0, 1, true},
     {"image_size", 32, 1, 4096, true},       {"output_channels", 3, 1, 1024, true},
-    {"output_height", 1, 1, 2, true},        BFN__ADAPTER_RULES,
+    {"output_height", 1, 1, 2, true},        BFN__ADAPTER_RULES(0),
 };
 enum { N_RULES = sizeof RULES / sizeof *RULES, FIRST_POWER = 5, N_POWERS = 2 };
 
