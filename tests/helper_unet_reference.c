@@ -423,7 +423,7 @@ void reference_unet_vdm(const unet_reference *r, const double *shown, double t, 
 enum { ADM_GROUPS = 32 };
 
 /* cos(4000 t f), then sin, for f = 10^4^(-i/half): without the last end. With classes the label's row is added to what follows. */
-static image adm_embedding(run *n, double t, size_t label)
+static image adm_embedding(run *n, double t, int32_t label)
 {
     size_t width = size_option(n, "model_channels", 128), half = width / 2;
     image e = new_image(n, 1, 1, width);
@@ -435,10 +435,10 @@ static image adm_embedding(run *n, double t, size_t label)
     e = silu(n, pixelwise(n, "time_embed.0", e, 4 * width));
     e = pixelwise(n, "time_embed.2", e, 4 * width);
     size_t n_classes = size_option(n, "num_classes", 0);
-    if (n_classes > 0) {
+    if (n_classes > 0 && label >= 0) {
         const double *rows = parameter(n, "label_emb", "weight", n_classes * 4 * width);
         for (size_t c = 0; c < e.c; c++)
-            e.x[c] += rows[label * e.c + c];
+            e.x[c] += rows[(size_t)label * e.c + c];
     }
     return e;
 }
@@ -564,7 +564,7 @@ static image adm_up(run *n, image h, image embedding, const size_t *mult, size_t
     return h;
 }
 
-void reference_unet_adm(const unet_reference *r, const double *shown, double t, size_t label, double *out)
+void reference_unet_adm(const unet_reference *r, const double *shown, double t, int32_t label, double *out)
 {
     run *n = new_run(r);
     size_t channels = size_option(n, "model_channels", 128), mult[MAX_LIST];

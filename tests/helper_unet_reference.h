@@ -22,10 +22,10 @@ typedef struct unet_reference {
 
 /* shown [H*W, input channels] -> out [H*W, output_channels, output_height]. */
 void reference_unet_vdm(const unet_reference *r, const double *shown, double t, double *out);
-/* label: class of the sample where the network has num_classes, else ignored. */
-void reference_unet_adm(const unet_reference *r, const double *shown, double t, size_t label, double *out);
+/* label: class of the sample where the network has num_classes (-1: none, nothing is added), else ignored. */
+void reference_unet_adm(const unet_reference *r, const double *shown, double t, int32_t label, double *out);
 
-/* The options of a compiled description, and parameters from an arena of doubles laid out as the description's. */
+/* A lookup in an arena of doubles laid out as the description's. */
 typedef struct reference_arena {
     const bfn__net *net;
     const double *params;

@@ -120,8 +120,8 @@ void bfn__graph_output(bfn__net *net, int x);
 int bfn__graph_image(bfn__net *net, size_t height, size_t width, size_t channels);
 
 /* Convolution with weight "<name>.weight" [out, in, kernel, kernel] and bias "<name>.bias" [out]; kernel 1 or 3, stride 1 or 2, zeros
- * around the image (kernel/2 of them): H becomes (H - 1)/stride + 1. Followed by add(conv, row) and add(x, conv), in this
- * order or alone, it takes these additions into its last pass over its output, if nothing else reads what lies between. */
+ * around the image (kernel/2 of them): H becomes (H - 1)/stride + 1. In add(conv, row) and add(x, conv) the addition is part of the
+ * convolution's last pass over its output, if nothing else reads what lies between. */
 int bfn__graph_conv(bfn__net *net, int x, const char *name, size_t out, size_t kernel, size_t stride, bool zero);
 
 /* A product for each row: bfn__graph_linear with the weight's shape written [out, in], [out, in, 1] or [out, in, 1, 1] (rank 2, 3 or 4: a
@@ -173,6 +173,7 @@ const char *bfn__graph_join(bfn__net *net, char *buffer, const char *name, const
 /* Networks: read options, build. */
 bfn_status bfn__gpt_build(bfn__net *net, const bfn__option *options, size_t n_options);
 bfn_status bfn__unet_vdm_build(bfn__net *net, const bfn__option *options, size_t n_options);
+bfn_status bfn__unet_adm_build(bfn__net *net, const bfn__option *options, size_t n_options);
 
 /* Options of a class: names, defaults and ranges in one table; fills net->options with the resolved configuration. */
 typedef struct bfn__option_rule {

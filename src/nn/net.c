@@ -18,6 +18,7 @@ typedef struct network_class {
 static const network_class CLASSES[] = {
     {"gpt", bfn__gpt_build},
     {"unet_vdm", bfn__unet_vdm_build},
+    {"unet_adm", bfn__unet_adm_build},
 };
 enum { N_CLASSES = sizeof CLASSES / sizeof *CLASSES };
 
