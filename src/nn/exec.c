@@ -105,25 +105,42 @@ static void count_readers(compile *c)
             c->same_as[i] = c->same_as[node->in[0]];
             continue;
         }
-        for (int k = 0; k < 2; k++)
+        for (int k = 0; k < BFN__MAX_IN; k++)
             if (node->in[k] >= 0)
                 c->readers[c->same_as[node->in[k]]]++;
     }
     c->readers[c->same_as[net->output]]++;
 }
 
-/* A linear that only node i reads and that i can absorb; NONE if there is none. */
-static int linear_before(const compile *c, size_t i)
+/* What a node takes into itself: the linear or convolution `from`, whose input number k it is. */
+typedef struct absorbed {
+    int from, k; /* from: NONE if there is none */
+} absorbed;
+
+static bool can_absorb(const compile *c, int from, const bfn__node *node, bool conv_only)
+{
+    const bfn__node *f = &c->e->net->nodes[from];
+    bool kind = f->kind == BFN__OP_CONV || (f->kind == BFN__OP_LINEAR && !conv_only);
+    return kind && c->readers[from] == 1 && f->rows == node->rows;
+}
+
+/* gelu(linear), x + linear, x + conv, conv + row: the linear or convolution, if nothing else reads it. */
+static absorbed absorbed_by(const compile *c, size_t i)
 {
     const bfn__net *net = c->e->net;
     const bfn__node *node = &net->nodes[i];
-    int k = node->kind == BFN__OP_GELU ? 0 : node->kind == BFN__OP_ADD ? 1 : NONE;
-    if (k == NONE)
-        return NONE;
-    int from = c->same_as[node->in[k]];
-    if (net->nodes[from].kind != BFN__OP_LINEAR || c->readers[from] != 1 || net->nodes[from].rows != node->rows)
-        return NONE;
-    return from;
+    const absorbed none = {NONE, 0};
+    if (node->kind == BFN__OP_GELU) {
+        int from = c->same_as[node->in[0]];
+        return can_absorb(c, from, node, false) && net->nodes[from].kind == BFN__OP_LINEAR ? (absorbed){from, 0} : none;
+    }
+    if (node->kind != BFN__OP_ADD)
+        return none;
+    int first = c->same_as[node->in[0]], second = c->same_as[node->in[1]];
+    if (can_absorb(c, second, node, false))
+        return (absorbed){second, 1};
+    bool row = net->nodes[second].rows == 1 && node->rows > 1;
+    return row && can_absorb(c, first, node, true) ? (absorbed){first, 0} : none;
 }
 
 static void fuse(compile *c)
@@ -132,7 +149,7 @@ static void fuse(compile *c)
     const bfn__net *net = e->net;
     count_readers(c);
     for (size_t i = 0; i < net->n_nodes; i++) {
-        int from = linear_before(c, i);
+        int from = absorbed_by(c, i).from;
         if (from != NONE)
             c->absorbed_by[from] = (int)i;
     }
@@ -140,7 +157,8 @@ static void fuse(compile *c)
         if (c->absorbed_by[i] != NONE || c->same_as[i] != (int)i)
             continue;
         bfn__step *s = &e->steps[e->n_steps];
-        int from = linear_before(c, i);
+        absorbed taken = absorbed_by(c, i);
+        int from = taken.from;
         s->node = net->nodes[from != NONE ? from : (int)i];
         s->out = (int)i;
         s->pre = NONE;
@@ -148,9 +166,9 @@ static void fuse(compile *c)
             s->node.act = BFN__ACT_GELU;
             s->pre = e->options.training ? from : NONE;
         } else if (from != NONE) {
-            s->node.in[1] = net->nodes[i].in[0];
+            s->node.in[taken.k == 1 ? 1 : 2] = net->nodes[i].in[1 - taken.k];
         }
-        for (int k = 0; k < 2; k++) {
+        for (int k = 0; k < BFN__MAX_IN; k++) {
             if (s->node.in[k] < 0)
                 continue;
             s->node.in[k] = c->same_as[s->node.in[k]];
@@ -170,8 +188,8 @@ static void share_values(compile *c)
     for (size_t i = 0; i < e->n_steps && !e->options.training; i++) {
         bfn__step *s = &e->steps[i];
         int r = s->node.in[1];
-        if (s->node.kind != BFN__OP_LINEAR || r < 0 || s->out == e->output || c->last_reader[r] != (int)i ||
-            r == s->node.in[0] || e->net->nodes[r].kind == BFN__OP_INPUT)
+        if (!bfn__is_product(s) || r < 0 || s->out == e->output || c->last_reader[r] != (int)i || r == s->node.in[0] ||
+            e->net->nodes[r].kind == BFN__OP_INPUT)
             continue;
         s->in_place = true;
         c->storage[s->out] = c->storage[r];
@@ -185,15 +203,17 @@ static void share_gradients(compile *c, int *seen)
     memset(seen, 0, e->net->n_nodes * sizeof *seen);
     for (size_t i = e->n_steps; i-- > 0;) {
         bfn__step *s = &e->steps[i];
-        bool linear = s->node.kind == BFN__OP_LINEAR;
-        for (int turn = 0; turn < 2; turn++) {
-            int k = linear ? 1 - turn : turn, in = s->node.in[k];
+        bool product = bfn__is_product(s);
+        for (int turn = 0; turn < BFN__MAX_IN; turn++) { /* products: what they add first */
+            int k = product ? (turn + 1) % BFN__MAX_IN : turn, in = s->node.in[k];
             if (in < 0)
                 continue;
             s->add_in[k] = seen[in] != 0;
-            bool passes = (linear && k == 1 && in != s->node.in[0]) || (s->node.kind == BFN__OP_ADD && k == 0) ||
+            bool passes = (product && k == 1 && in != s->node.in[0]) || (s->node.kind == BFN__OP_ADD && k == 0) ||
                           s->node.kind == BFN__OP_ADD_POSITION;
-            if (passes && !seen[in] && e->net->nodes[in].rows == s->node.rows) {
+            if (s->node.kind == BFN__OP_DROPOUT && s->same_in[0]) {
+                c->grad_storage[in] = c->grad_storage[s->out];
+            } else if (passes && !seen[in] && e->net->nodes[in].rows == s->node.rows) {
                 s->same_in[k] = true;
                 c->grad_storage[in] = c->grad_storage[s->out];
             }
@@ -201,6 +221,21 @@ static void share_gradients(compile *c, int *seen)
         }
         if (s->node.kind == BFN__OP_ATTENTION && s->add_in[0])
             e->status = bfn__fail(e->ctx, BFN_ERR_INTERNAL, "attention: its q|k|v has other readers");
+    }
+}
+
+/* Dropout works in place on what a normalisation wrote: backward computes that again from the normalisation's input. */
+static void share_dropout(compile *c)
+{
+    bfn__exec *e = c->e;
+    for (size_t i = 0; i < e->n_steps; i++) {
+        bfn__step *s = &e->steps[i];
+        int in = s->node.in[0];
+        if (s->node.kind != BFN__OP_DROPOUT || s->out == e->output || c->readers[in] != 1 || c->maker[in] == NONE ||
+            e->steps[c->maker[in]].node.kind != BFN__OP_GROUPNORM)
+            continue;
+        s->same_in[0] = true;
+        c->storage[s->out] = in;
     }
 }
 
@@ -297,18 +332,24 @@ static bfn_status choose_precision(bfn__exec *e)
     return bfn__dnnl_create(e->ctx, &e->dnnl, e->n_threads);
 }
 
+static bool prepare_product(bfn__exec *e, bfn__step *s)
+{
+    if (s->node.kind == BFN__OP_CONV)
+        return bfn__conv_prepare(e, s);
+    return s->node.kind != BFN__OP_LINEAR || bfn__linear_prepare(e, s);
+}
+
 /* How each product is made. Where oneDNN lacks one in bf16, the whole network takes f32. */
 static void choose_products(bfn__exec *e)
 {
     bool all = true;
     for (size_t i = 0; i < e->n_steps; i++)
-        all = (e->steps[i].node.kind != BFN__OP_LINEAR || bfn__linear_prepare(e, &e->steps[i])) && all;
+        all = prepare_product(e, &e->steps[i]) && all;
     if (all)
         return;
     e->precision = BFN__F32;
     for (size_t i = 0; i < e->n_steps; i++)
-        if (e->steps[i].node.kind == BFN__OP_LINEAR)
-            (void)bfn__linear_prepare(e, &e->steps[i]);
+        (void)prepare_product(e, &e->steps[i]);
 }
 
 static bfn_status compile_all(bfn__exec *e)
@@ -321,8 +362,10 @@ static bfn_status compile_all(bfn__exec *e)
         return BFN_ERR_MEMORY;
     fuse(&c);
     share_values(&c);
-    if (e->options.training)
+    if (e->options.training) {
+        share_dropout(&c);
         share_gradients(&c, c.readers);
+    }
     bfn_status status = choose_precision(e);
     plan_values(&c);
     choose_products(e);
@@ -460,8 +503,10 @@ bfn_status bfn__exec_forward(bfn__exec *e, size_t n, const float *shown, const d
         return bfn__fail(e->ctx, BFN_ERR_INTERNAL, "forward of %zu samples: compiled for 1 to %zu%s", n, e->max_batch,
                          e->params == NULL ? ", and no parameters were set" : "");
     size_t in_size = bfn__net_shown_size(e->net), out_size = bfn__net_output_size(e->net), each = e->options.batch;
-    for (size_t i = 0; i < n; i += each)
+    for (size_t i = 0; i < n; i += each) {
+        e->first = i;
         run_piece(e, n - i < each ? n - i : each, shown + i * in_size, t + i, out + i * out_size);
+    }
     e->n_forward = n;
     return run_status(e);
 }

@@ -40,15 +40,27 @@ void bfn__attention_plan(bfn__exec *e, bfn__step *s, size_t now)
         bfn__exec_buffer(e, e->options.batch * s->node.heads * T, now, times - 1 - now, &s->saved);
 }
 
+/* Column of a head's first query number, and how far its keys lie behind it (and its values behind these). */
+static size_t first_column(const bfn__step *s, size_t head, size_t d)
+{
+    return s->node.heads_first ? 3 * head * d : head * d;
+}
+
+static size_t apart(const bfn__step *s, size_t d)
+{
+    return s->node.heads_first ? d : s->node.cols;
+}
+
 static void forward_head(void *arg, size_t i, int thread)
 {
     const attention_run *run = arg;
     bfn__exec *e = run->e;
     const bfn__step *s = run->s;
     const bfn__value *qkv = &e->values[s->node.in[0]], *y = &e->values[s->out];
-    size_t T = y->rows, E = y->cols, d = E / s->node.heads, lds = bfn__row_stride(T);
+    size_t T = y->rows, d = y->cols / s->node.heads, lds = bfn__row_stride(T);
     size_t sample = i / s->node.heads, head = i % s->node.heads;
-    const float *q = qkv->data + sample * T * qkv->ld + head * d, *k = q + E, *v = k + E;
+    const float *q = qkv->data + sample * T * qkv->ld + first_column(s, head, d), *k = q + apart(s, d),
+                *v = k + apart(s, d);
     float *out = y->data + sample * T * y->ld + head * d;
     float *scores = e->scratch + (size_t)thread * e->scratch_floats;
     float scale = (float)(1.0 / sqrt((double)d));
@@ -77,11 +89,11 @@ static void backward_head(void *arg, size_t i, int thread)
     bfn__exec *e = run->e;
     const bfn__step *s = run->s;
     const bfn__value *qkv = &e->values[s->node.in[0]], *y = &e->values[s->out];
-    size_t T = y->rows, E = y->cols, d = E / s->node.heads, lds = bfn__row_stride(T), ld = qkv->ld, ldg = qkv->grad_ld;
+    size_t T = y->rows, d = y->cols / s->node.heads, lds = bfn__row_stride(T), ld = qkv->ld, ldg = qkv->grad_ld;
     size_t sample = i / s->node.heads, head = i % s->node.heads;
-    const float *q = qkv->data + sample * T * ld + head * d, *k = q + E, *v = k + E;
+    const float *q = qkv->data + sample * T * ld + first_column(s, head, d), *k = q + apart(s, d), *v = k + apart(s, d);
     const float *dout = y->grad + sample * T * y->grad_ld + head * d;
-    float *dq = qkv->grad + sample * T * ldg + head * d, *dk = dq + E, *dv = dk + E;
+    float *dq = qkv->grad + sample * T * ldg + first_column(s, head, d), *dk = dq + apart(s, d), *dv = dk + apart(s, d);
     float *p = e->scratch + (size_t)thread * e->scratch_floats, *dp = p + block_rows(e, T) * lds;
     float scale = (float)(1.0 / sqrt((double)d));
     size_t block = block_rows(e, T);

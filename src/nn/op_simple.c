@@ -58,7 +58,7 @@ static float *out_grad(const simple_run *run, size_t row)
     return v->grad + row * v->grad_ld;
 }
 
-static double no_products(const bfn__net *net, const bfn__node *node)
+double bfn__no_products(const bfn__net *net, const bfn__node *node)
 {
     (void)net;
     (void)node;
@@ -215,13 +215,19 @@ static void position_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads
     bfn__loop(e->n_threads, (run.all + CHUNK - 1) / CHUNK, run_chunk, &run);
 }
 
-/* ---- concatenation of columns ---- */
+/* ---- concatenation of columns; the right side may have one row a sample ---- */
+static bool has_one_row(const bfn__exec *e, const bfn__step *s)
+{
+    return e->values[s->node.in[1]].rows != s->node.rows;
+}
+
 static void concat_row(const simple_run *run, size_t row)
 {
     size_t first = run->e->values[run->s->node.in[0]].cols;
+    size_t other = has_one_row(run->e, run->s) ? row / run->s->node.rows : row;
     float *y = out_row(run, row);
     memcpy(y, in_row(run, 0, row), first * sizeof *y);
-    memcpy(y + first, in_row(run, 1, row), (run->s->node.cols - first) * sizeof *y);
+    memcpy(y + first, in_row(run, 1, other), (run->s->node.cols - first) * sizeof *y);
 }
 
 static void concat_forward(bfn__exec *e, bfn__step *s, size_t n)
@@ -236,14 +242,29 @@ static void concat_back_row(const simple_run *run, size_t row)
     const float *d = out_grad(run, row);
     if (bfn__wants_grad(e, run->s, 0))
         e->k->scale(first, 1.0f, d, in_grad(run, 0, row), run->s->add_in[0]);
-    if (bfn__wants_grad(e, run->s, 1))
+    if (bfn__wants_grad(e, run->s, 1) && !has_one_row(e, run->s))
         e->k->scale(run->s->node.cols - first, 1.0f, d + first, in_grad(run, 1, row), run->s->add_in[1]);
+}
+
+/* Gradient of a right side of one row: the sum over the sample's rows. */
+static void concat_back_one(bfn__exec *e, const bfn__step *s, size_t n)
+{
+    const bfn__value *y = &e->values[s->out], *x = &e->values[s->node.in[1]];
+    size_t first = e->values[s->node.in[0]].cols;
+    for (size_t i = 0; i < n; i++) {
+        float *d = x->grad + i * x->grad_ld;
+        if (!s->add_in[1])
+            memset(d, 0, x->cols * sizeof *d);
+        e->k->column_sums(y->rows, x->cols, y->grad + i * y->rows * y->grad_ld + first, y->grad_ld, d);
+    }
 }
 
 static void concat_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads)
 {
     (void)grads;
     each_row(e, s, n, concat_back_row);
+    if (has_one_row(e, s) && bfn__wants_grad(e, s, 1))
+        concat_back_one(e, s, n);
 }
 
 /* ---- dropout: the mask is a function of (seed, step, operation, row, column), so backward computes it again ---- */
@@ -277,7 +298,8 @@ static void dropout_forward_row(const simple_run *run, size_t row)
 
 static void dropout_forward(bfn__exec *e, bfn__step *s, size_t n)
 {
-    each_row(e, s, n, dropout_forward_row);
+    if (e->drops || !s->same_in[0]) /* in place there is nothing to do while it is off */
+        each_row(e, s, n, dropout_forward_row);
 }
 
 static void dropout_back_row(const simple_run *run, size_t row)
@@ -288,23 +310,36 @@ static void dropout_back_row(const simple_run *run, size_t row)
 static void dropout_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads)
 {
     (void)grads;
-    if (bfn__wants_grad(e, s, 0))
+    if (bfn__wants_grad(e, s, 0) && (e->drops || !s->same_in[0]))
         each_row(e, s, n, dropout_back_row);
 }
 
 const bfn__op bfn__ops[BFN__OP_COUNT] = {
-    [BFN__OP_INPUT] = {"input", no_products, NULL, NULL, nothing_forward, nothing_backward},
-    [BFN__OP_TIME] = {"time", no_products, NULL, NULL, time_forward, nothing_backward},
-    [BFN__OP_AFFINE] = {"affine", no_products, NULL, NULL, affine_forward, affine_backward},
+    [BFN__OP_INPUT] = {"input", bfn__no_products, NULL, NULL, nothing_forward, nothing_backward},
+    [BFN__OP_TIME] = {"time", bfn__no_products, NULL, NULL, time_forward, nothing_backward},
+    [BFN__OP_AFFINE] = {"affine", bfn__no_products, NULL, NULL, affine_forward, affine_backward},
     [BFN__OP_LINEAR] = {"linear", bfn__linear_products, bfn__linear_plan, bfn__linear_set_params, bfn__linear_forward,
                         bfn__linear_backward},
-    [BFN__OP_LAYERNORM] = {"layernorm", no_products, bfn__layernorm_plan, NULL, bfn__layernorm_forward,
+    [BFN__OP_LAYERNORM] = {"layernorm", bfn__no_products, bfn__layernorm_plan, NULL, bfn__layernorm_forward,
                            bfn__layernorm_backward},
-    [BFN__OP_GELU] = {"gelu", no_products, NULL, NULL, gelu_forward, gelu_backward},
-    [BFN__OP_ADD] = {"add", no_products, NULL, NULL, add_forward, add_backward},
-    [BFN__OP_ADD_POSITION] = {"add_position", no_products, NULL, NULL, position_forward, position_backward},
+    [BFN__OP_GELU] = {"gelu", bfn__no_products, NULL, NULL, gelu_forward, gelu_backward},
+    [BFN__OP_ADD] = {"add", bfn__no_products, NULL, NULL, add_forward, add_backward},
+    [BFN__OP_ADD_POSITION] = {"add_position", bfn__no_products, NULL, NULL, position_forward, position_backward},
     [BFN__OP_ATTENTION] = {"attention", bfn__attention_products, bfn__attention_plan, NULL, bfn__attention_forward,
                            bfn__attention_backward},
-    [BFN__OP_CONCAT] = {"concat", no_products, NULL, NULL, concat_forward, concat_backward},
-    [BFN__OP_DROPOUT] = {"dropout", no_products, NULL, NULL, dropout_forward, dropout_backward},
+    [BFN__OP_CONCAT] = {"concat", bfn__no_products, NULL, NULL, concat_forward, concat_backward},
+    [BFN__OP_DROPOUT] = {"dropout", bfn__no_products, NULL, NULL, dropout_forward, dropout_backward},
+    [BFN__OP_CONV] = {"conv", bfn__conv_products, bfn__conv_plan, bfn__conv_set_params, bfn__conv_forward,
+                      bfn__conv_backward},
+    [BFN__OP_GROUPNORM] = {"groupnorm", bfn__no_products, bfn__groupnorm_plan, NULL, bfn__groupnorm_forward,
+                           bfn__groupnorm_backward},
+    [BFN__OP_SILU] = {"silu", bfn__no_products, NULL, NULL, bfn__silu_forward, bfn__silu_backward},
+    [BFN__OP_UPSAMPLE] = {"upsample", bfn__no_products, NULL, NULL, bfn__upsample_forward, bfn__upsample_backward},
+    [BFN__OP_POOL] = {"pool", bfn__no_products, NULL, NULL, bfn__pool_forward, bfn__pool_backward},
+    [BFN__OP_VALUE_WAVES] = {"value_waves", bfn__no_products, NULL, NULL, bfn__value_waves_forward,
+                             bfn__value_waves_backward},
+    [BFN__OP_TIME_WAVES] = {"time_waves", bfn__no_products, NULL, NULL, bfn__time_waves_forward, nothing_backward},
+    [BFN__OP_CONCAT_PARAM] = {"concat_param", bfn__no_products, NULL, NULL, bfn__concat_param_forward,
+                              bfn__concat_param_backward},
+    [BFN__OP_LABEL] = {"label", bfn__no_products, NULL, NULL, bfn__label_forward, bfn__label_backward},
 };

@@ -30,6 +30,8 @@ typedef struct bfn__step {
     bool low;                           /* operands are rounded to bf16 */
     float *padded; /* LINEAR, training: W with row stride ld_padded, when its own stride is a bad one; else NULL */
     size_t ld_padded;
+    float *turned; /* CONV, training: weights for the gradient of the input, row stride ld_turned */
+    size_t ld_turned;
     float *saved; /* kept from forward to backward */
     float *work;  /* shared work space of backward */
 } bfn__step;
@@ -53,6 +55,7 @@ struct bfn__exec {
     size_t scratch_floats;
     const float *params;
     const double *t;  /* of the running forward */
+    size_t first;     /* its first sample's number within the call */
     size_t n_forward; /* samples of the last one; 0: none */
     bool want_shown;  /* backward: the gradient of the input is wanted */
     bool failed;      /* set by a task: oneDNN had no memory */
@@ -109,6 +112,14 @@ static inline bool bfn__wants_grad(const bfn__exec *e, const bfn__step *s, int k
     return from->needs_grad && (!from->input_only || e->want_shown);
 }
 
+/* Does the step multiply by weights, then add in[1] (and CONV: the row in[2]) in its epilogue? */
+static inline bool bfn__is_product(const bfn__step *s)
+{
+    return s->node.kind == BFN__OP_LINEAR || s->node.kind == BFN__OP_CONV;
+}
+
+double bfn__no_products(const bfn__net *net, const bfn__node *node); /* 0 */
+
 /* op_linear.c */
 /* Decide how the step multiplies; false: not possible with e's precision here (fall back). Before plan. */
 bool bfn__linear_prepare(bfn__exec *e, bfn__step *s);
@@ -122,6 +133,31 @@ double bfn__attention_products(const bfn__net *net, const bfn__node *node);
 void bfn__attention_plan(bfn__exec *e, bfn__step *s, size_t now);
 void bfn__attention_forward(bfn__exec *e, bfn__step *s, size_t n);
 void bfn__attention_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads);
+/* op_conv.c: as op_linear.c */
+bool bfn__conv_prepare(bfn__exec *e, bfn__step *s);
+double bfn__conv_products(const bfn__net *net, const bfn__node *node);
+void bfn__conv_plan(bfn__exec *e, bfn__step *s, size_t now);
+void bfn__conv_set_params(bfn__exec *e, bfn__step *s);
+void bfn__conv_forward(bfn__exec *e, bfn__step *s, size_t n);
+void bfn__conv_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads);
+/* op_groupnorm.c */
+void bfn__groupnorm_plan(bfn__exec *e, bfn__step *s, size_t now);
+void bfn__groupnorm_forward(bfn__exec *e, bfn__step *s, size_t n);
+void bfn__groupnorm_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads);
+/* op_image.c */
+void bfn__silu_forward(bfn__exec *e, bfn__step *s, size_t n);
+void bfn__silu_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads);
+void bfn__upsample_forward(bfn__exec *e, bfn__step *s, size_t n);
+void bfn__upsample_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads);
+void bfn__pool_forward(bfn__exec *e, bfn__step *s, size_t n);
+void bfn__pool_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads);
+void bfn__value_waves_forward(bfn__exec *e, bfn__step *s, size_t n);
+void bfn__value_waves_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads);
+void bfn__time_waves_forward(bfn__exec *e, bfn__step *s, size_t n);
+void bfn__concat_param_forward(bfn__exec *e, bfn__step *s, size_t n);
+void bfn__concat_param_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads);
+void bfn__label_forward(bfn__exec *e, bfn__step *s, size_t n);
+void bfn__label_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads);
 /* op_norm.c */
 void bfn__layernorm_plan(bfn__exec *e, bfn__step *s, size_t now);
 void bfn__layernorm_forward(bfn__exec *e, bfn__step *s, size_t n);
