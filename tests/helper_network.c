@@ -9,28 +9,75 @@
 
 #include <cmocka.h>
 
+/* Names of networks in metadata, and ours. */
+static const struct {
+    const char *golden, *ours;
+} CLASSES[] = {
+    {"GPT", "gpt"},
+    {"UNetVDM", "unet_vdm"},
+};
+
+const char *golden_network_class(golden_file *g)
+{
+    const char *name = golden_text(g, "network");
+    for (size_t i = 0; i < sizeof CLASSES / sizeof *CLASSES; i++)
+        if (strcmp(CLASSES[i].golden, name) == 0)
+            return CLASSES[i].ours;
+    return NULL;
+}
+
+enum { MAX_OPTIONS = 64 };
+
+typedef struct option_list {
+    bfn__option options[MAX_OPTIONS];
+    char keys[MAX_OPTIONS][128];
+    size_t n;
+} option_list;
+
+/* Nested configurations become "outer.inner", lists "name.0", "name.1", ... */
+static void add_option(option_list *list, const char *key, json_t *value)
+{
+    char name[128];
+    const char *inner;
+    json_t *item;
+    size_t i;
+    if (json_is_object(value)) {
+        json_object_foreach(value, inner, item)
+        {
+            (void)snprintf(name, sizeof name, "%s.%s", key, inner);
+            add_option(list, name, item);
+        }
+    } else if (json_is_array(value)) {
+        json_array_foreach(value, i, item)
+        {
+            (void)snprintf(name, sizeof name, "%s.%zu", key, i);
+            add_option(list, name, item);
+        }
+    } else if (!json_is_null(value)) {
+        assert_true(list->n < MAX_OPTIONS);
+        (void)snprintf(list->keys[list->n], sizeof *list->keys, "%s", key);
+        list->options[list->n].key = list->keys[list->n];
+        list->options[list->n++].value =
+            json_is_boolean(value) ? (double)json_is_true(value) : json_number_value(value);
+    }
+}
+
 static bool build(golden_network *w)
 {
     golden_file *g = w->g;
-    const char *class_name = golden_text(g, "network");
-    if (strcmp(class_name, "GPT") != 0) {
+    const char *class_name = golden_network_class(g);
+    if (class_name == NULL) {
         char reason[128];
-        (void)snprintf(reason, sizeof reason, "network %s is not built", class_name);
+        (void)snprintf(reason, sizeof reason, "network %s is not built", golden_text(g, "network"));
         golden_skip(g, reason);
         return false;
     }
-    bfn__option options[32];
-    size_t n = 0;
+    option_list *list = golden_alloc(g, 1, sizeof *list);
     const char *key;
     json_t *value;
     json_t *config = golden_json(g, "config"); /* the loop evaluates its argument many times */
-    json_object_foreach(config, key, value)
-    {
-        assert_true(n < 32);
-        options[n].key = key;
-        options[n++].value = json_is_boolean(value) ? (double)json_is_true(value) : json_number_value(value);
-    }
-    if (bfn__net_create(g->ctx, &w->net, "gpt", options, n) != BFN_OK)
+    json_object_foreach(config, key, value) add_option(list, key, value);
+    if (bfn__net_create(g->ctx, &w->net, class_name, list->options, list->n) != BFN_OK)
         fail_msg("%s: %s", g->name, bfn_errmsg(g->ctx));
     return true;
 }

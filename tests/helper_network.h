@@ -12,6 +12,9 @@ typedef struct golden_network {
     float *params; /* arena */
 } golden_network;
 
+/* Our name of the file's network ("UNetVDM" is "unet_vdm"); NULL: not built. */
+const char *golden_network_class(golden_file *g);
+
 /* False (and a line that says so) when the file's network is not built. weights: name of the file of weights; NULL: the one that
  * metadata "weights" names, or else the file of the same prefix ("gpt_losses" -> "gpt_weights"). */
 bool golden_network_open(golden_network *w, golden_file *g, size_t batch, bool training);
