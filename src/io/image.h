@@ -53,7 +53,7 @@ typedef struct bfn__imageset_options {
  *   PNG                 a folder of PNG files of one size, in byte order of their names; or of sub-folders of them, which are the classes
  *                       in the order of their names. Hidden files and files that are not named .png are left out
  * Of n items that are not test items by themselves, round(n * fraction), but at least one while one is left for training, become
- * validation (then test) items: those at the front of the permutation number 0 of options->seed.
+ * validation (then test) items: those at the front of a permutation that options->seed gives. Every split keeps the files' order.
  * options may be NULL. BFN_ERR_NOT_FOUND: missing, no permission, with where to get a standard set that the path seems to mean, and
  * its checksums; BFN_ERR_INPUT: not one of these formats, broken, mixed sizes, counts that disagree, no images, too large. */
 bfn_status bfn__imageset_open(bfn_context *ctx, const char *path, const bfn__imageset_options *options,
