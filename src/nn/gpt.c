@@ -10,6 +10,11 @@
  * input). Positions are a fixed table: even columns sin(p 1000^(-c/E)), odd ones cos(p 1000^(-c/E)), c the column; or learned.
  * Initial weights are the paper's N(0, 0.02), which suits width 768; `scaled_init` = 1 is for small networks that train briefly:
  * N(0, 1/E) in the blocks, so that attention is not flat at first, embeddings as large as positions, and what gpt_init.c says.
+ *
+ * `log_skip` = 1 adds ln theta to the output logits. What is known of a position from its own noisy observations is theta, exactly, and
+ * by Bayes' rule the best prediction there is softmax(ln theta + ln p(class | all other positions)) up to a constant: the network is left
+ * with the second term, what the context says, and starts as the perfect model of characters without context. A linear embedding of
+ * theta could not even tell 1e-3 from 1e-6. Not a part of the published network; docs/SPEED.md says what it saves.
  */
 #include "nn/gpt_init.h"
 #include "nn/graph.h"
@@ -29,13 +34,15 @@ static const bfn__option_rule RULES[] = {
     {"is_causal", 0, 0, 1, true},
     {"dropout", 0, 0, 0.9, false},
     {"scaled_init", 0, 0, 1, true},
+    {"log_skip", 0, 0, 1, true},
 };
 enum { N_RULES = sizeof RULES / sizeof *RULES };
+static const double SMALLEST = 1e-30; /* theta below this is no further evidence */
 
 typedef struct gpt {
     bfn__net *net;
     size_t V, L, H, E, T;
-    bool skip, bias, learned, causal;
+    bool skip, bias, learned, causal, log_skip;
     double dropout;
     double block_std, input_std; /* of initial weights */
 } gpt;
@@ -52,11 +59,13 @@ static void fill_positions(const bfn__net *net, const bfn__param *param, float *
     }
 }
 
-static int embed(const gpt *g)
+/* *shown: the input as it came. */
+static int embed(const gpt *g, int *shown_id)
 {
     bfn__net *net = g->net;
     size_t channels = g->V == 2 ? 1 : g->V;
     int shown = bfn__graph_input(net, g->T, channels);
+    *shown_id = shown;
     if (g->V > 2)
         shown = bfn__graph_affine(net, shown, 2.0, -1.0);
     int position = g->learned ? bfn__graph_param(net, "input_adapter.pos_embedding.weight", g->T, g->E,
@@ -104,9 +113,12 @@ bfn_status bfn__gpt_build(bfn__net *net, const bfn__option *options, size_t n_op
              .bias = FLAG("bias"),
              .learned = FLAG("learn_pos_embedding"),
              .causal = FLAG("is_causal"),
+             .log_skip = FLAG("log_skip"),
              .dropout = bfn__graph_option(net, "dropout")};
     if (g.E % g.H != 0)
         return bfn__fail(net->ctx, BFN_ERR_ARGUMENT, "n_head: %zu: must divide n_embd, which is %zu", g.H, g.E);
+    if (g.log_skip && g.V == 2)
+        return bfn__fail(net->ctx, BFN_ERR_ARGUMENT, "log_skip: 1: needs a vocab_size of 3 or more, which is 2");
     if (g.causal) {
         g.skip = false;
         for (size_t i = 0; i < N_RULES; i++)
@@ -120,13 +132,15 @@ bfn_status bfn__gpt_build(bfn__net *net, const bfn__option *options, size_t n_op
     net->finish_init = scaled && g.V > 2 ? bfn__gpt_scaled_init : NULL;
 #undef SIZE
 #undef FLAG
-    int x_in = embed(&g), x = bfn__graph_dropout(net, x_in, g.dropout);
+    int shown, x_in = embed(&g, &shown), x = bfn__graph_dropout(net, x_in, g.dropout);
     for (size_t layer = 0; layer < g.L; layer++)
         x = block(&g, x, layer);
     x = bfn__graph_layernorm(net, x, "transformer.ln_f", g.bias);
     if (g.skip)
         x = bfn__graph_concat(net, x, x_in);
     x = bfn__graph_linear(net, x, "lm_head", g.V == 2 ? 1 : g.V, 0.02, g.bias);
+    if (g.log_skip)
+        x = bfn__graph_add(net, bfn__graph_log(net, shown, SMALLEST), x);
     bfn__graph_output(net, x);
     return net->status;
 }

@@ -167,6 +167,13 @@ int bfn__graph_affine(bfn__net *net, int x, double factor, double shift)
     return bfn__graph_append(net, node);
 }
 
+int bfn__graph_log(bfn__net *net, int x, double floor)
+{
+    bfn__node node = bfn__graph_like(net, BFN__OP_LOG, x);
+    node.a = floor;
+    return bfn__graph_append(net, node);
+}
+
 const char *bfn__graph_join(bfn__net *net, char *buffer, const char *name, const char *what)
 {
     if (snprintf(buffer, BFN__MAX_NAME, "%s.%s", name, what) >= BFN__MAX_NAME)

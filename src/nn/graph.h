@@ -14,6 +14,7 @@ typedef enum bfn__op_kind {
     BFN__OP_INPUT,        /* what the network is shown */
     BFN__OP_TIME,         /* a t + b, one number a sample */
     BFN__OP_AFFINE,       /* a x + b */
+    BFN__OP_LOG,          /* ln(max(x, a)), x >= 0 */
     BFN__OP_LINEAR,       /* x W^T + bias, then what `act` and `in[1]` add (see bfn__fuse) */
     BFN__OP_LAYERNORM,    /* (x - mean) / sqrt(var + eps) * weight + bias, each row */
     BFN__OP_GELU,         /* tanh form */
@@ -99,6 +100,7 @@ int bfn__graph_fixed(bfn__net *net, const char *name, size_t rows, size_t cols);
 int bfn__graph_input(bfn__net *net, size_t rows, size_t cols);
 int bfn__graph_time(bfn__net *net, double factor, double shift);
 int bfn__graph_affine(bfn__net *net, int x, double factor, double shift);
+int bfn__graph_log(bfn__net *net, int x, double floor);
 /* weight "<name>.weight" [out, in] drawn from N(0, std); bias "<name>.bias" [out] = 0 when with_bias */
 int bfn__graph_linear(bfn__net *net, int x, const char *name, size_t out, double std, bool with_bias);
 int bfn__graph_layernorm(bfn__net *net, int x, const char *name, bool with_bias);

@@ -8,6 +8,7 @@
 
 #include "base/random.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { CHUNK = 32 };
@@ -111,6 +112,37 @@ static void affine_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads)
     (void)grads;
     if (bfn__wants_grad(e, s, 0))
         each_row(e, s, n, affine_back_row);
+}
+
+/* ---- logarithm ---- */
+static void log_row(const simple_run *run, size_t row)
+{
+    const float *x = in_row(run, 0, row);
+    float *y = out_row(run, row), least = (float)run->s->node.a;
+    for (size_t c = 0; c < run->s->node.cols; c++)
+        y[c] = logf(x[c] > least ? x[c] : least);
+}
+
+static void log_forward(bfn__exec *e, bfn__step *s, size_t n)
+{
+    each_row(e, s, n, log_row);
+}
+
+static void log_back_row(const simple_run *run, size_t row)
+{
+    const float *x = in_row(run, 0, row), *d = out_grad(run, row);
+    float *to = in_grad(run, 0, row), least = (float)run->s->node.a;
+    for (size_t c = 0; c < run->s->node.cols; c++) {
+        float slope = x[c] > least ? d[c] / x[c] : 0.0f;
+        to[c] = run->s->add_in[0] ? to[c] + slope : slope;
+    }
+}
+
+static void log_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads)
+{
+    (void)grads;
+    if (bfn__wants_grad(e, s, 0))
+        each_row(e, s, n, log_back_row);
 }
 
 /* ---- gelu (when it does not follow a linear) ---- */
@@ -318,6 +350,7 @@ const bfn__op bfn__ops[BFN__OP_COUNT] = {
     [BFN__OP_INPUT] = {"input", bfn__no_products, NULL, NULL, nothing_forward, nothing_backward},
     [BFN__OP_TIME] = {"time", bfn__no_products, NULL, NULL, time_forward, nothing_backward},
     [BFN__OP_AFFINE] = {"affine", bfn__no_products, NULL, NULL, affine_forward, affine_backward},
+    [BFN__OP_LOG] = {"log", bfn__no_products, NULL, NULL, log_forward, log_backward},
     [BFN__OP_LINEAR] = {"linear", bfn__linear_products, bfn__linear_plan, bfn__linear_set_params, bfn__linear_forward,
                         bfn__linear_backward},
     [BFN__OP_LAYERNORM] = {"layernorm", bfn__no_products, bfn__layernorm_plan, NULL, bfn__layernorm_forward,
