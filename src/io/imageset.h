@@ -52,7 +52,7 @@ char *bfn__join_path(bfn_context *ctx, const char *folder,
 /* Memory of the set for n items [H,W,C], within the caps, with labels or without. BFN_ERR_INPUT names l->path. */
 bfn_status bfn__imageset_reserve(bfn__loader *l, size_t n, size_t H, size_t W, size_t C, bool labels);
 
-/* BFN_ERR_NOT_FOUND, or `status`: "path: what", and where to get the standard set that the path seems to mean. */
+/* `status` with "path: what", and where to get the standard set that it is (l->set->known) or that the path seems to mean. */
 bfn_status bfn__fail_missing(bfn__loader *l, bfn_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -74,7 +74,7 @@ bfn_status bfn__fail_missing(bfn__loader *l, bfn_status status, const char *form
     va_start(args, format);
     (void)vsnprintf(what, sizeof what, format, args);
     va_end(args);
-    const bfn__standard_set *known = bfn__standard_set_of_path(l->path);
+    const bfn__standard_set *known = l->set->known != NULL ? l->set->known : bfn__standard_set_of_path(l->path);
     return bfn__fail(l->ctx, status, "%s: %s%s%s", l->path, what, known != NULL ? ". " : "",
                      known != NULL ? known->where : "");
 }
@@ -311,6 +311,7 @@ static bfn_status load_cifar_folder(bfn__loader *l)
 {
     bfn__input inputs[N_BATCHES] = {{0}};
     bfn_status status = BFN_OK;
+    l->set->known = bfn__standard_set_named("cifar10"); /* what a missing batch's message is about */
     for (size_t i = 0; i < N_BATCHES && status == BFN_OK; i++) {
         char name[NAME_ROOM];
         status = find_batch(l, i, name)

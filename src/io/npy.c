@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { HEADER_MAX = 512, PREFIX = 10, ALIGNMENT = 64 };
+enum { PREFIX = 10, ALIGNMENT = 64 };
 
 static const char *descr_of(bfn__dtype dtype)
 {
@@ -21,10 +21,10 @@ static const char *descr_of(bfn__dtype dtype)
 }
 
 /* Prefix and dict into out, padded; returns the length of both. */
-static size_t make_header(char out[HEADER_MAX], const char *descr, int rank, const size_t *shape)
+static size_t make_header(char out[BFN__NPY_HEADER_MAX], const char *descr, int rank, const size_t *shape)
 {
     char *dict = out + PREFIX;
-    size_t room = HEADER_MAX - PREFIX;
+    size_t room = BFN__NPY_HEADER_MAX - PREFIX;
     size_t n = (size_t)snprintf(dict, room, "{'descr': '%s', 'fortran_order': False, 'shape': (", descr);
     for (int i = 0; i < rank; i++)
         n += (size_t)snprintf(dict + n, room - n, i == 0 ? "%zu," : i == 1 ? " %zu" : ", %zu", shape[i]);
@@ -38,22 +38,32 @@ static size_t make_header(char out[HEADER_MAX], const char *descr, int rank, con
     return PREFIX + n;
 }
 
-bfn_status bfn__npy_save(bfn_context *ctx, const char *path, bfn__dtype dtype, int rank, const size_t *shape,
-                         const void *data)
+bfn_status bfn__npy_header(bfn_context *ctx, const char *label, bfn__dtype dtype, int rank, const size_t *shape,
+                           char out[BFN__NPY_HEADER_MAX], size_t *n_header, size_t *n_data)
 {
     const char *descr = descr_of(dtype);
     if (descr == NULL)
-        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: npy has no type for %s", path, bfn__dtype_name(dtype));
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: npy has no type for %s", label, bfn__dtype_name(dtype));
     if (rank < 0 || rank > BFN__ST_MAX_RANK)
-        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: rank is %d, allowed: 0 to %d", path, rank, BFN__ST_MAX_RANK);
-    size_t bytes = bfn__dtype_size(dtype);
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: rank is %d, allowed: 0 to %d", label, rank, BFN__ST_MAX_RANK);
+    *n_data = bfn__dtype_size(dtype);
     for (int i = 0; i < rank; i++)
-        if (!bfn__size_mul(bytes, shape[i], &bytes))
-            return bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: the array has more bytes than memory can", path);
-    char header[HEADER_MAX];
-    size_t n = make_header(header, descr, rank, shape);
+        if (!bfn__size_mul(*n_data, shape[i], n_data))
+            return bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: the array has more bytes than memory can", label);
+    *n_header = make_header(out, descr, rank, shape);
+    return BFN_OK;
+}
+
+bfn_status bfn__npy_save(bfn_context *ctx, const char *path, bfn__dtype dtype, int rank, const size_t *shape,
+                         const void *data)
+{
+    char header[BFN__NPY_HEADER_MAX];
+    size_t n, bytes;
+    bfn_status status = bfn__npy_header(ctx, path, dtype, rank, shape, header, &n, &bytes);
+    if (status != BFN_OK)
+        return status;
     bfn__writer *w;
-    bfn_status status = bfn__writer_open(ctx, &w, path);
+    status = bfn__writer_open(ctx, &w, path);
     if (status != BFN_OK)
         return status;
     status = bfn__writer_write(w, header, n);
