@@ -94,7 +94,7 @@ double cli_seconds(void);             /* of a clock that nobody sets */
 void cli_duration(double seconds, char text[32]); /* "3 min 20 s" */
 
 /* The commands, one a file. */
-extern const cli_command cli_command_train, cli_command_sample, cli_command_eval, cli_command_info, cli_command_plan,
-    cli_command_export, cli_command_selftest, cli_command_bench;
+extern const cli_command cli_command_train, cli_command_sample, cli_command_compare, cli_command_eval, cli_command_info,
+    cli_command_plan, cli_command_export, cli_command_selftest, cli_command_bench;
 
 #endif

@@ -1,6 +1,6 @@
 /* cmd_eval.c: bfn eval: measures of a model or of text. `bfn eval spell` and `bfn eval bound` are commands of their own tables. */
 #include "cli.h"
-#include "solver_options.h"
+#include "method_list.h"
 
 #include "bfn/eval.h"
 
@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { MAX_METHODS = 32, MAX_COUNTS = 32 };
 
 /* ---- spell: options ---- */
 
@@ -47,83 +45,6 @@ typedef struct spell_cell {
     double seconds;
     bfn_spelling spelling;
 } spell_cell;
-
-typedef struct spell_plan {
-    char *copy; /* of --methods, cut into labels */
-    const char *labels[MAX_METHODS];
-    bfn_solver_options solvers[MAX_METHODS];
-    size_t n_methods;
-    size_t counts[MAX_COUNTS];
-    size_t n_counts;
-} spell_plan;
-
-/* "ode2m" or "ode2m+corrector" into solver options. */
-static bfn_status parse_method(bfn_context *ctx, const char *label, bfn_solver_options *solver)
-{
-    bfn_solver_options o = BFN_SOLVER_OPTIONS_INIT;
-    char name[64];
-    size_t length = strcspn(label, "+");
-    if (length >= sizeof name)
-        length = sizeof name - 1;
-    memcpy(name, label, length);
-    name[length] = '\0';
-    bfn_status status = bfn_method_parse(ctx, name, &o);
-    o.corrector = strcmp(label + length, "+corrector") == 0;
-    *solver = o;
-    return status;
-}
-
-static int parse_methods(const cli_command *command, bfn_context *ctx, const char *list, spell_plan *plan)
-{
-    plan->copy = strdup(list);
-    if (plan->copy == NULL)
-        return (int)BFN_ERR_MEMORY;
-    char *save = NULL;
-    for (char *label = strtok_r(plan->copy, ",", &save); label != NULL; label = strtok_r(NULL, ",", &save)) {
-        if (plan->n_methods == MAX_METHODS)
-            return cli_usage(command, "--methods: more than %d of them", MAX_METHODS);
-        const char *suffix = label + strcspn(label, "+");
-        if (*suffix != '\0' && strcmp(suffix, "+corrector") != 0)
-            return cli_usage(command, "--methods: found \"%s\", only +corrector may follow a method", label);
-        bfn_status status = parse_method(ctx, label, &plan->solvers[plan->n_methods]);
-        if (status != BFN_OK)
-            return cli_solver_failure(command, ctx, status, "--methods");
-        plan->labels[plan->n_methods++] = label;
-    }
-    return plan->n_methods > 0 ? 0 : cli_usage(command, "--methods: found \"%s\", names separated by commas", list);
-}
-
-static int parse_counts(const cli_command *command, const char *list, spell_plan *plan)
-{
-    for (const char *c = list; *c != '\0';) {
-        char item[32];
-        size_t length = strcspn(c, ",");
-        double value;
-        if (length >= sizeof item || plan->n_counts == MAX_COUNTS)
-            return cli_usage(command, "--nfe: found \"%s\", at most %d numbers separated by commas", list, MAX_COUNTS);
-        memcpy(item, c, length);
-        item[length] = '\0';
-        if (!cli_number(item, &value) || value < 1.0 || value > 1e6 || value != floor(value))
-            return cli_usage(command, "--nfe: found \"%s\", needs whole numbers from 1 to 1000000", item);
-        plan->counts[plan->n_counts++] = (size_t)value;
-        c += length + (c[length] == ',');
-    }
-    return plan->n_counts > 0 ? 0 : cli_usage(command, "--nfe: found \"%s\", numbers separated by commas", list);
-}
-
-/* Every cell of the table, before any file is opened and any string is made. */
-static int check_cells(const cli_command *command, bfn_context *ctx, const spell_plan *plan)
-{
-    for (size_t m = 0; m < plan->n_methods; m++)
-        for (size_t c = 0; c < plan->n_counts; c++) {
-            bfn_solver_options solver = plan->solvers[m];
-            solver.n_evaluations = plan->counts[c];
-            int code = cli_solver_check(command, ctx, &solver, "--methods");
-            if (code != 0)
-                return code;
-        }
-    return 0;
-}
 
 /* ---- spell: the table ---- */
 
@@ -205,7 +126,7 @@ static bfn_status score_cell(bfn_model *model, bfn_speller *speller, const spell
 }
 
 static int score_model(const cli_command *command, bfn_context *ctx, bfn_speller *speller, const spell_values *v,
-                       const spell_plan *plan, bfn_model *model)
+                       const cli_method_list *plan, bfn_model *model)
 {
     bfn_model_info info;
     bfn_model_get_info(model, &info);
@@ -307,7 +228,8 @@ static int score_text(const cli_command *command, bfn_context *ctx, bfn_speller 
     return code;
 }
 
-static int run_spell_parsed(const cli_command *command, bfn_context *ctx, const spell_values *v, const spell_plan *plan)
+static int run_spell_parsed(const cli_command *command, bfn_context *ctx, const spell_values *v,
+                            const cli_method_list *plan)
 {
     bfn_speller *speller = NULL;
     bfn_model *model = NULL;
@@ -329,7 +251,7 @@ static int run_spell_parsed(const cli_command *command, bfn_context *ctx, const 
 static int run_spell(const cli_command *command, int argc, char **argv)
 {
     spell_values v = {.methods = "sde2m", .counts = "20", .n = 100, .batch = 32};
-    spell_plan plan = {0};
+    cli_method_list plan = {0};
     size_t n_operands;
     if (!cli_parse(command, argc, argv, &v, NULL, 0, &n_operands))
         return CLI_EXIT_USAGE;
@@ -339,14 +261,10 @@ static int run_spell(const cli_command *command, int argc, char **argv)
     bfn_status status = cli_context(command, v.threads, &ctx);
     if (status != BFN_OK)
         return (int)status;
-    int code = parse_methods(command, ctx, v.methods, &plan);
-    if (code == 0)
-        code = parse_counts(command, v.counts, &plan);
-    if (code == 0)
-        code = check_cells(command, ctx, &plan);
+    int code = cli_methods_parse(command, ctx, v.methods, v.counts, &plan);
     if (code == 0)
         code = run_spell_parsed(command, ctx, &v, &plan);
-    free(plan.copy);
+    cli_methods_free(&plan);
     bfn_context_destroy(ctx);
     return code;
 }
@@ -372,18 +290,21 @@ static const cli_command command_spell = {
 typedef struct bound_values {
     const char *model, *data;
     int split, json, raw;
-    size_t sequences, times, batch, threads;
+    size_t sequences, times, steps, batch, threads;
     uint64_t seed;
 } bound_values;
 
 #define AT(member) offsetof(bound_values, member)
 static const cli_option bound_options[] = {
-    {"model", 'm', "FILE", CLI_TEXT, AT(model), 0, 0, NULL, "text model"},
-    {"data", 'd', "FILE", CLI_TEXT, AT(data), 0, 0, NULL, "text that is split as in training (UTF-8, plain or gzip)"},
+    {"model", 'm', "FILE", CLI_TEXT, AT(model), 0, 0, NULL, "model of text or images"},
+    {"data", 'd', "PATH", CLI_TEXT, AT(data), 0, 0, NULL,
+     "what is split as in training: text (UTF-8, plain or gzip); images (a folder of PNG, IDX, CIFAR-10)"},
     {"split", 0, "NAME", CLI_CHOICE, AT(split), 0, 0, "train|valid|test", "train, valid or test (default test)"},
     {"sequences", 0, "N", CLI_SIZE, AT(sequences), 2, 1e7, NULL,
-     "sequences, spread over the split (default 256; at most all of it)"},
+     "sequences or images, spread over the split (default 256; at most all of it)"},
     {"times", 0, "N", CLI_SIZE, AT(times), 1, 1e4, NULL, "stratified times a sequence (default 16)"},
+    {"steps", 0, "N", CLI_SIZE, AT(steps), 1, 1e6, NULL,
+     "the loss of a transmission in N steps (default: in continuous time)"},
     {"seed", 0, "N", CLI_SEED, AT(seed), 0, 0, NULL, "seed of times and noise (default 0)"},
     {"batch", 0, "N", CLI_SIZE, AT(batch), 1, 4096, NULL, "sequences a network call (default 16)"},
     {"raw-weights", 0, NULL, CLI_FLAG, AT(raw), 0, 0, NULL, "the trained weights instead of their average"},
@@ -399,24 +320,42 @@ static int show_bound_progress(void *user, size_t done, size_t total)
     return 0;
 }
 
+static void print_bound_json(const bound_values *v, const bfn_bound *b, const char *split)
+{
+    printf("{\"split\": \"%s\", \"%s\": %zu, \"%s\": %zu, \"bound\": %.6f, \"standard_error\": %.6f, "
+           "\"transmission\": %.6f, \"reconstruction\": %.6f",
+           split, b->images ? "images" : "sequences", b->n_sequences, b->images ? "dimensions" : "characters",
+           b->n_positions, b->bound, b->standard_error, b->transmission, b->reconstruction);
+    if (v->steps > 0)
+        printf(", \"steps\": %zu", v->steps);
+    if (!b->images)
+        printf(", \"unigram\": %.6f, \"bigram\": %.6f, \"trigram\": %.6f", b->ngram[0], b->ngram[1], b->ngram[2]);
+    printf("}\n");
+}
+
 static void print_bound(const bound_values *v, const bfn_bound *b)
 {
     static const char *const splits[] = {"train", "valid", "test"};
+    char transmission[64] = "continuous-time loss";
     if (v->json) {
-        printf(
-            "{\"split\": \"%s\", \"sequences\": %zu, \"characters\": %zu, \"bound\": %.6f, \"standard_error\": %.6f, "
-            "\"transmission\": %.6f, \"reconstruction\": %.6f, \"unigram\": %.6f, \"bigram\": %.6f, \"trigram\": "
-            "%.6f}\n",
-            splits[v->split], b->n_sequences, b->n_positions, b->bound, b->standard_error, b->transmission,
-            b->reconstruction, b->ngram[0], b->ngram[1], b->ngram[2]);
+        print_bound_json(v, b, splits[v->split]);
         return;
     }
-    printf("bits per character, %s split, %zu sequences, %zu characters\n", splits[v->split], b->n_sequences,
-           b->n_positions);
-    printf("  model, upper bound   %.4f ± %.4f   (continuous-time loss %.4f + reconstruction %.4f)\n", b->bound,
-           b->standard_error, b->transmission, b->reconstruction);
-    printf("  trigram model        %.4f\n  bigram model         %.4f\n  unigram model        %.4f\n", b->ngram[2],
-           b->ngram[1], b->ngram[0]);
+    if (v->steps > 0)
+        snprintf(transmission, sizeof transmission, "%zu-step loss", v->steps);
+    if (b->images)
+        printf("bits per dimension, %s split, %zu images of %zu dimensions\n", splits[v->split], b->n_sequences,
+               b->n_positions / b->n_sequences);
+    else
+        printf("bits per character, %s split, %zu sequences, %zu characters\n", splits[v->split], b->n_sequences,
+               b->n_positions);
+    printf("  model, upper bound   %.4f ± %.4f   (%s %.4f + reconstruction %.4f)\n", b->bound, b->standard_error,
+           transmission, b->transmission, b->reconstruction);
+    if (b->images)
+        printf("  nats an image        %.2f\n", b->bound * M_LN2 * (double)(b->n_positions / b->n_sequences));
+    else
+        printf("  trigram model        %.4f\n  bigram model         %.4f\n  unigram model        %.4f\n", b->ngram[2],
+               b->ngram[1], b->ngram[0]);
 }
 
 static int run_bound(const cli_command *command, int argc, char **argv)
@@ -437,6 +376,7 @@ static int run_bound(const cli_command *command, int argc, char **argv)
     o.split = (bfn_data_split)v.split;
     o.n_sequences = v.sequences;
     o.n_times = v.times;
+    o.n_steps = v.steps;
     o.batch = v.batch;
     o.seed = v.seed;
     o.progress = cli_is_terminal(STDERR_FILENO) ? show_bound_progress : NULL;
@@ -455,14 +395,16 @@ static int run_bound(const cli_command *command, int argc, char **argv)
 
 static const cli_command command_bound = {
     "eval bound",
-    "bound on the negative log likelihood of text",
-    "--model FILE --data FILE [options]",
-    "Continuous-time loss + reconstruction loss in bits per character, beside n-gram models that are fitted to the "
-    "training\n"
-    "split of the same file and measured on the same sequences.",
+    "bound on the negative log likelihood of text or images",
+    "--model FILE --data PATH [options]",
+    "Continuous-time (or n-step) loss + reconstruction loss. Text: in bits per character, beside n-gram models that "
+    "are "
+    "fitted\n"
+    "to the training split of the same file and measured on the same sequences. Images: in bits per dimension.",
     bound_options,
     sizeof bound_options / sizeof bound_options[0],
-    "  bfn eval bound --model runs/book/best.safetensors --data book.txt --sequences 1000",
+    "  bfn eval bound --model runs/book/best.safetensors --data book.txt --sequences 1000\n"
+    "  bfn eval bound --model runs/fashion/best.safetensors --data /usr/share/datasets/fashion-mnist --steps 100",
     run_bound,
 };
 
@@ -494,11 +436,12 @@ static int run(const cli_command *command, int argc, char **argv)
 
 const cli_command cli_command_eval = {
     "eval",
-    "measure a model or text: spelling accuracy, likelihood bound",
+    "measure a model: spelling accuracy, likelihood bound",
     "MEASURE [options]",
     "Measures\n"
     "  spell   words that a dictionary knows, for methods and evaluations of a model or for a file's lines\n"
-    "  bound   bits per character that the model needs at most, beside n-gram models\n\n"
+    "  bound   bits per character of text (beside n-gram models) or dimension of images that the model needs at "
+    "most\n\n"
     "bfn eval MEASURE --help tells more of each.",
     NULL,
     0,

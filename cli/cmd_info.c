@@ -38,7 +38,7 @@ static const char *kind_name(bfn_data_kind kind)
 static void print_flow(const bfn_flow *flow)
 {
     printf("flow         %s", kind_name(flow->kind));
-    if (flow->kind != BFN_DATA_CONTINUOUS)
+    if (flow->n_classes > 0)
         printf(", %zu %s", flow->n_classes, flow->kind == BFN_DATA_DISCRETE ? "classes" : "bins");
     if (flow->kind == BFN_DATA_DISCRETE)
         printf(", max_sqrt_beta %.10g\n", flow->max_sqrt_beta);
@@ -81,18 +81,26 @@ static void print_human(const char *path, const bfn_model *model, const bfn_mode
     printf("network      %s, %s parameters (%zu), %sFLOP a sample forward\n", info->network, count, info->n_parameters,
            flops);
     print_flow(&info->flow);
-    printf("data         %zu positions a sample\n", info->positions);
+    if (info->channels > 0)
+        printf("data         images of %zu x %zu x %zu (%zu dimensions)\n", info->height, info->width, info->channels,
+               info->positions);
+    else
+        printf("data         %zu positions a sample\n", info->positions);
+    if (info->n_labels > 0)
+        printf("classes      the network is told one of %zu\n", info->n_labels);
     if (info->alphabet != NULL)
         printf("alphabet     \"%s\"\n", cli_safe(info->alphabet, safe, sizeof safe));
     if (info->data_checksum[0] != '\0')
-        printf("trained on   sha256 %s\n", info->data_checksum);
+        printf("trained on   %s%ssha256 %s\n", cli_safe(info->data_name, safe, sizeof safe),
+               info->data_name[0] != '\0' ? ", " : "", info->data_checksum);
     if (info->has_moments)
         printf("moments      stored; variance %.6g a position\n", info->variance);
     else
         printf("moments      none\n");
     printf("training     %" PRIu64 " steps", info->step);
     if (isfinite(info->valid_bound))
-        printf(", validation bound %.4f bits a position (best %.4f)", info->valid_bound, info->best_bound);
+        printf(", validation bound %.4f bits a %s (best %.4f)", info->valid_bound,
+               info->channels > 0 ? "dimension" : "position", info->best_bound);
     printf("\nweights      %s\n", strcmp(info->weights, "ema") == 0
                                       ? "averages only"
                                       : "as trained, averages beside them where training stored them");
@@ -139,6 +147,11 @@ static void print_json(const char *path, const bfn_model *model, const bfn_model
     put_real("min_variance", info->flow.min_variance);
     if (info->alphabet != NULL)
         put_text("alphabet", info->alphabet, ",");
+    if (info->channels > 0) {
+        printf("  \"height\": %zu,\n  \"width\": %zu,\n  \"channels\": %zu,\n  \"labels\": %zu,\n", info->height,
+               info->width, info->channels, info->n_labels);
+        put_text("data_name", info->data_name, ",");
+    }
     put_text("data_sha256", info->data_checksum, ",");
     printf("  \"moments\": %s,\n  \"step\": %" PRIu64 ",\n", info->has_moments ? "true" : "false", info->step);
     put_real("variance", info->variance);

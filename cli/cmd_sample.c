@@ -1,13 +1,10 @@
-/* cmd_sample.c: bfn sample: text from a model, one sample a line on standard output and nothing else there.
+/* cmd_sample.c: bfn sample: text from a model, one sample a line on standard output and nothing else there; pictures are made by
+ * sample_pictures.c.
  *
  * Sample i of a seed is the same whatever --n, --batch and --threads are, so --first continues where an earlier call ended. Samples are
  * made in chunks and written as they come; .npy needs its whole array first.
  */
-#include "cli.h"
-#include "film.h"
-#include "solver_options.h"
-
-#include "bfn/model.h"
+#include "sample_run.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -16,17 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { FORMAT_TXT, FORMAT_NPY, FORMAT_JSONL };
-enum { CHUNK_BATCHES = 4 };
-
-typedef struct sample_values {
-    const char *model, *out, *infill;
-    size_t n, batch, threads;
-    uint64_t first, seed;
-    int clip, precision, raw, nonfinite, format, film;
-    cli_solver_values solver;
-} sample_values;
 
 #define AT(member) offsetof(sample_values, member)
 static const cli_option options[] = {
@@ -37,12 +23,29 @@ static const cli_option options[] = {
     CLI_SOLVER_OPTIONS(AT(solver)),
     {"clip", 0, "KIND", CLI_CHOICE, AT(clip), 0, 0, "static|dynamic|off",
      "clipping of continuous predictions (default static)"},
-    {"infill", 0, "PATTERN", CLI_TEXT, AT(infill), 0, 0, NULL,
-     "keep these characters, fill in each _ (a shorter pattern leaves the rest open)"},
-    {"film", 0, NULL, CLI_FLAG, AT(film), 0, 0, NULL, "show the text settling step by step (on standard error)"},
-    {"output", 'o', "FILE", CLI_TEXT, AT(out), 0, 0, NULL, "write here instead of to standard output"},
-    {"format", 0, "KIND", CLI_CHOICE, AT(format), 0, 0, "txt|npy|jsonl",
-     "txt: a sample a line; jsonl: an object a line; npy: class indices [n, positions] (needs -o)"},
+    {"class", 0, "K", CLI_SIZE, AT(label), 0, 65535, NULL,
+     "networks that are told classes: the class of all samples (default: all classes in turn)"},
+    {"infill", 0, "WHAT", CLI_TEXT, AT(infill), 0, 0, NULL,
+     "text: keep these characters, fill in each _ (a shorter pattern leaves the rest open); images: a PNG whose pixels "
+     "are kept "
+     "where --mask says so"},
+    {"mask", 0, "FILE", CLI_TEXT, AT(mask), 0, 0, NULL,
+     "images: a PNG as large as the model's; what is white in it is kept from --infill, what is black is filled in"},
+    {"film", 0, NULL, CLI_FLAG, AT(film), 0, 0, NULL,
+     "text: show it settling step by step (on standard error); images: beside FILE.png write FILE-film.png (animated) "
+     "and "
+     "FILE-strip.png"},
+    {"preview", 0, NULL, CLI_FLAG, AT(preview), 0, 0, NULL,
+     "images: show them in the terminal (half blocks in 24-bit colours, on standard error)"},
+    {"output", 'o', "FILE", CLI_TEXT, AT(out), 0, 0, NULL,
+     "write here; text: instead of to standard output; images: FILE.png, FILE.npy, FILE.npz or FOLDER/"},
+    {"format", 0, "KIND", CLI_CHOICE, AT(format), 0, 0, SAMPLE_FORMATS,
+     "text: txt (a sample a line, the default), jsonl (an object a line), npy (class indices [n, positions], needs "
+     "-o); images: png "
+     "(one grid), folder (a PNG each), npy and npz (bytes [n, height, width, channels]); default: by the ending of -o"},
+    {"columns", 0, "N", CLI_SIZE, AT(columns), 1, 10000, NULL, "images: columns of the grid (default: a square)"},
+    {"scale", 0, "N", CLI_SIZE, AT(scale), 1, 64, NULL,
+     "images: enlarge every pixel of a grid so many times (default: sides of at least 56)"},
     {"batch", 0, "N", CLI_SIZE, AT(batch), 1, 4096, NULL,
      "samples a network call (default 8): speed and memory, not results"},
     {"threads", 0, "N", CLI_SIZE, AT(threads), 1, 1024, NULL, "CPU threads (default: all)"},
@@ -51,25 +54,6 @@ static const cli_option options[] = {
     {"raw-weights", 0, NULL, CLI_FLAG, AT(raw), 0, 0, NULL, "the trained weights instead of their average"},
     {"allow-nonfinite", 0, NULL, CLI_FLAG, AT(nonfinite), 0, 0, NULL, "load weights that hold NaN or infinity"},
 };
-
-/* A run: what was asked for, and what it needs while it goes. */
-typedef struct sample_run {
-    const cli_command *command;
-    const sample_values *v;
-    bfn_context *ctx;
-    bfn_model *model;
-    bfn_model_info info;
-    bfn_solver_options solver;
-    bfn_sampler_options sampler;
-    unsigned char *known;
-    int32_t *known_values;
-    cli_film *film;
-    int32_t *samples; /* a chunk, or all of them for npy */
-    char *text;       /* 4 D + 1 */
-    FILE *out;
-    size_t done; /* samples of finished chunks */
-    bool counting, counted;
-} sample_run;
 
 /* ---- writing ---- */
 
@@ -109,7 +93,7 @@ static bfn_status put_sample(sample_run *r, size_t i)
     bfn_status status = bfn_model_decode(r->model, sample, r->text);
     if (status != BFN_OK)
         return status;
-    if (r->v->format == FORMAT_TXT) {
+    if (r->format == FORMAT_TXT) {
         put_line(r->out, r->text);
         return BFN_OK;
     }
@@ -130,7 +114,7 @@ static int fail_write(const sample_run *r)
 static int open_output(sample_run *r)
 {
     r->out = stdout;
-    if (r->v->out == NULL || r->v->format == FORMAT_NPY)
+    if (r->v->out == NULL || r->format == FORMAT_NPY)
         return 0;
     r->out = fopen(r->v->out, "we");
     return r->out != NULL ? 0 : fail_write(r);
@@ -153,6 +137,8 @@ static int on_step(void *user, const bfn_sample_step *step)
     sample_run *r = user;
     if (r->film != NULL)
         return cli_film_step(r->film, step);
+    if (r->pictures_film != NULL)
+        sample_pictures_step(r, step);
     if (r->counting && step->row % 4 == 0) {
         size_t at = r->done + (size_t)(step->first - (r->v->first + r->done));
         fprintf(stderr, "\r\033[Ksampling: %zu of %zu, step %zu of %zu", at, r->v->n, step->row, step->n_rows);
@@ -162,32 +148,32 @@ static int on_step(void *user, const bfn_sample_step *step)
     return 0;
 }
 
-static void end_counting(sample_run *r)
+void sample_end_counting(sample_run *r)
 {
     if (r->counted)
         fputs("\r\033[K", stderr);
     r->counted = false;
 }
 
-static int library_failure(sample_run *r, bfn_status status)
+int sample_failure(sample_run *r, bfn_status status)
 {
-    end_counting(r);
+    sample_end_counting(r);
     return cli_fail(r->command, r->ctx, status);
 }
 
 static int sample_chunks(sample_run *r)
 {
-    bool whole = r->v->format == FORMAT_NPY;
-    size_t chunk = whole ? r->v->n : r->v->batch * CHUNK_BATCHES;
+    bool whole = r->format == FORMAT_NPY;
+    size_t chunk = whole ? r->v->n : r->v->batch * SAMPLE_CHUNK_BATCHES;
     for (r->done = 0; r->done < r->v->n;) {
         size_t n = r->v->n - r->done < chunk ? r->v->n - r->done : chunk;
         bfn_status status = bfn_model_sample(r->model, &r->solver, &r->sampler, r->v->first + r->done, n, r->samples);
         if (status != BFN_OK)
-            return library_failure(r, status);
-        end_counting(r);
+            return sample_failure(r, status);
+        sample_end_counting(r);
         for (size_t i = 0; i < n && !whole; i++)
             if ((status = put_sample(r, i)) != BFN_OK)
-                return library_failure(r, status);
+                return sample_failure(r, status);
         if (!whole && (fflush(r->out) != 0 || ferror(r->out)))
             return fail_write(r);
         r->done += n;
@@ -195,10 +181,10 @@ static int sample_chunks(sample_run *r)
     if (!whole)
         return 0;
     bfn_status status = bfn_samples_save_npy(r->ctx, r->v->out, &r->info.flow, r->v->n, r->info.positions, r->samples);
-    return status == BFN_OK ? 0 : library_failure(r, status);
+    return status == BFN_OK ? 0 : sample_failure(r, status);
 }
 
-static int no_memory(const sample_run *r)
+int sample_no_memory(const sample_run *r)
 {
     fprintf(stderr, "bfn %s: out of memory: %zu samples of %zu positions\n", r->command->name, r->v->n,
             r->info.positions);
@@ -210,16 +196,16 @@ static int prepare_infill(sample_run *r)
     if (r->v->infill == NULL)
         return 0;
     r->known = calloc(r->info.positions, 1);
-    r->known_values = calloc(r->info.positions, sizeof *r->known_values);
+    r->known_values = calloc(r->info.positions, sizeof(int32_t));
     if (r->known == NULL || r->known_values == NULL)
-        return no_memory(r);
+        return sample_no_memory(r);
     bfn_status status = bfn_model_infill(r->model, r->v->infill, r->known, r->known_values);
     r->sampler.known = r->known;
     r->sampler.known_values = r->known_values;
-    return status == BFN_OK ? 0 : library_failure(r, status);
+    return status == BFN_OK ? 0 : sample_failure(r, status);
 }
 
-static int prepare(sample_run *r)
+static int load(sample_run *r)
 {
     const sample_values *v = r->v;
     bfn_model_options o = BFN_MODEL_OPTIONS_INIT;
@@ -227,25 +213,70 @@ static int prepare(sample_run *r)
     o.raw_weights = v->raw;
     o.allow_nonfinite = v->nonfinite;
     bfn_status status = bfn_model_load(r->ctx, &r->model, v->model, &o);
+    if (status == BFN_OK && v->label != SIZE_MAX)
+        status = bfn_model_set_label(r->model, (int)v->label);
     if (status != BFN_OK)
         return cli_fail(r->command, r->ctx, status);
     bfn_model_get_info(r->model, &r->info);
-    size_t n = v->format == FORMAT_NPY || v->n < v->batch * CHUNK_BATCHES ? v->n : v->batch * CHUNK_BATCHES;
-    r->samples =
-        n <= SIZE_MAX / sizeof(int32_t) / r->info.positions ? calloc(n * r->info.positions, sizeof(int32_t)) : NULL;
-    r->text = malloc(4 * r->info.positions + 1);
-    if (r->samples == NULL || r->text == NULL)
-        return no_memory(r);
     r->sampler = (bfn_sampler_options)BFN_SAMPLER_OPTIONS_INIT;
     r->sampler.seed = v->seed;
     r->sampler.batch = v->batch;
     r->sampler.clip = (bfn_clip)v->clip;
     r->sampler.step = on_step;
     r->sampler.step_user = r;
+    r->counting = cli_is_terminal(STDERR_FILENO);
+    return 0;
+}
+
+/* Options that mean nothing for text are mistakes. */
+static int text_format(sample_run *r)
+{
+    const sample_values *v = r->v;
+    r->format = v->format == FORMAT_AUTO ? FORMAT_TXT : (sample_format)v->format;
+    if (r->format == FORMAT_PNG || r->format == FORMAT_FOLDER || r->format == FORMAT_NPZ)
+        return cli_usage(r->command, "--format: %s is a text model: it has txt, jsonl and npy", v->model);
+    if (v->mask != NULL || v->preview || v->columns > 0 || v->scale > 0)
+        return cli_usage(r->command, "--%s: %s is a text model",
+                         v->mask != NULL ? "mask"
+                         : v->preview    ? "preview"
+                         : v->scale > 0  ? "scale"
+                                         : "columns",
+                         v->model);
+    return 0;
+}
+
+static int prepare_text(sample_run *r)
+{
+    const sample_values *v = r->v;
+    size_t chunk = v->batch * SAMPLE_CHUNK_BATCHES, n = r->format == FORMAT_NPY || v->n < chunk ? v->n : chunk;
+    r->samples =
+        n <= SIZE_MAX / sizeof(int32_t) / r->info.positions ? calloc(n * r->info.positions, sizeof(int32_t)) : NULL;
+    r->text = malloc(4 * r->info.positions + 1);
+    if (r->samples == NULL || r->text == NULL)
+        return sample_no_memory(r);
     int code = prepare_infill(r);
     if (code == 0 && v->film && (r->film = cli_film_create(r->model, r->known)) == NULL)
         return cli_usage(r->command, "--film: needs a text model");
-    r->counting = !v->film && cli_is_terminal(STDERR_FILENO);
+    r->counting = r->counting && !v->film;
+    return code;
+}
+
+static int sample_text(sample_run *r)
+{
+    int code = text_format(r);
+    if (code == 0)
+        code = prepare_text(r);
+    if (code == 0)
+        code = open_output(r);
+    if (code == 0)
+        code = sample_chunks(r);
+    if (code == 0)
+        code = close_output(r);
+    else if (r->out != NULL && r->out != stdout)
+        fclose(r->out);
+    cli_film_destroy(r->film);
+    free(r->samples);
+    free(r->text);
     return code;
 }
 
@@ -253,8 +284,10 @@ static int usage_errors(sample_run *r, sample_values *v)
 {
     if (v->model == NULL)
         return cli_usage(r->command, "--model FILE is missing");
-    if (v->format == FORMAT_NPY && v->out == NULL)
-        return cli_usage(r->command, "--format npy: needs -o FILE");
+    if ((v->format == FORMAT_NPY || v->format == FORMAT_NPZ) && v->out == NULL)
+        return cli_usage(r->command, "--format %s: needs -o FILE", v->format == FORMAT_NPY ? "npy" : "npz");
+    if (v->mask != NULL && v->infill == NULL)
+        return cli_usage(r->command, "--mask: needs --infill FILE.png");
     if (v->first > UINT64_MAX - v->n)
         return cli_usage(r->command, "--first: found %" PRIu64 ", needs at most 2^64 - n", v->first);
     if (!cli_solver_resolve(r->command, r->ctx, &v->solver, &r->solver))
@@ -270,20 +303,11 @@ static int sample(const cli_command *command, sample_values *v)
         return (int)status;
     int code = usage_errors(&r, v);
     if (code == 0)
-        code = prepare(&r);
+        code = load(&r);
     if (code == 0)
-        code = open_output(&r);
-    if (code == 0)
-        code = sample_chunks(&r);
-    if (code == 0)
-        code = close_output(&r);
-    else if (r.out != NULL && r.out != stdout)
-        fclose(r.out);
-    cli_film_destroy(r.film);
+        code = r.info.channels > 0 ? sample_pictures(&r) : sample_text(&r);
     free(r.known);
     free(r.known_values);
-    free(r.samples);
-    free(r.text);
     bfn_model_destroy(r.model);
     bfn_context_destroy(r.ctx);
     return code;
@@ -291,7 +315,8 @@ static int sample(const cli_command *command, sample_values *v)
 
 static int run(const cli_command *command, int argc, char **argv)
 {
-    sample_values v = {.n = 1, .batch = 8, .seed = 1, .solver = CLI_SOLVER_VALUES_INIT};
+    sample_values v = {
+        .n = 1, .batch = 8, .seed = 1, .label = SIZE_MAX, .format = FORMAT_AUTO, .solver = CLI_SOLVER_VALUES_INIT};
     size_t n_operands;
     if (!cli_parse(command, argc, argv, &v, NULL, 0, &n_operands))
         return CLI_EXIT_USAGE;
@@ -300,16 +325,22 @@ static int run(const cli_command *command, int argc, char **argv)
 
 const cli_command cli_command_sample = {
     "sample",
-    "draw text from a model",
+    "draw text or images from a model",
     "--model FILE [options]",
-    "Prints one sample a line on standard output and nothing else there. Sample I of a seed is the same text\n"
-    "for any --n, --batch and --threads. More evaluations (--nfe) make better text; sde2m and ode2m need few,\n"
-    "bfn (the original sampler) needs many. `bfn plan` shows the numbers behind a method.",
+    "Text: prints one sample a line on standard output and nothing else there. Images: writes what -o names: a grid\n"
+    "as PNG (with settings, seed and the model's checksum in its text), a folder of PNG files, or .npy and .npz.\n"
+    "Sample I of a seed is the same for any --n, --batch and --threads. More evaluations (--nfe) make better\n"
+    "samples; sde2m and ode2m need few, bfn (the original sampler) needs many. `bfn plan` shows the numbers behind\n"
+    "a method, `bfn compare` puts images of several methods into one picture.",
     options,
     sizeof options / sizeof options[0],
     "  bfn sample --model models/text8-small.safetensors --method sde2m --nfe 10 --n 8\n"
     "  bfn sample --model m.safetensors --method ode2m --corrector --nfe 20 --film\n"
     "  bfn sample --model m.safetensors --infill \"the ____ of the\" --n 5\n"
-    "  bfn sample --model m.safetensors --n 1000 --format npy -o samples.npy",
+    "  bfn sample --model m.safetensors --n 1000 --format npy -o samples.npy\n"
+    "  bfn sample --model images.safetensors --n 64 --nfe 20 -o grid.png --preview\n"
+    "  bfn sample --model images.safetensors --n 16 --nfe 50 -o grid.png --film\n"
+    "  bfn sample --model images.safetensors --n 10000 --batch 64 -o samples.npz\n"
+    "  bfn sample --model images.safetensors --infill half.png --mask mask.png --n 9 -o filled.png",
     run,
 };

@@ -20,9 +20,12 @@ typedef struct train_values {
 
 #define AT(member) offsetof(train_values, member)
 static const cli_option options[] = {
-    {"data", 'd', "FILE", CLI_TEXT, AT(data), 0, 0, NULL, "the text to learn from (UTF-8, plain or gzip)"},
+    {"data", 'd', "PATH", CLI_TEXT, AT(data), 0, 0, NULL,
+     "what to learn from: a text (UTF-8, plain or gzip), or images: a folder of PNG files of one size, IDX files "
+     "(MNIST, "
+     "Fashion-MNIST) or CIFAR-10's binary files"},
     {"out", 'o', "FOLDER", CLI_TEXT, AT(out), 0, 0, NULL,
-     "the run folder: checkpoints, log.jsonl, samples.txt, config.yaml"},
+     "the run folder: checkpoints, log.jsonl, loss.svg, samples.txt or samples.png, config.yaml"},
     {"resume", 0, NULL, CLI_FLAG, AT(resume), 0, 0, NULL,
      "go on from the folder's newest checkpoint, exactly as if there had been no break"},
     {"set", 0, "KEY=VALUE", CLI_TEXTS, AT(set), 0, 0, NULL,
@@ -102,7 +105,7 @@ static int usage_errors(const cli_command *command, const train_values *v, size_
     if (n_operands == 0 && !v->resume)
         return cli_usage(command, "a configuration file is missing (configs/ has some)");
     if (v->data == NULL)
-        return cli_usage(command, "--data FILE is missing");
+        return cli_usage(command, "--data PATH is missing");
     if (v->out == NULL && (v->resume || !v->dry_run))
         return cli_usage(command, "--out FOLDER is missing");
     for (size_t i = 0; i < v->set.n; i++)
@@ -159,17 +162,19 @@ static int run(const cli_command *command, int argc, char **argv)
 
 const cli_command cli_command_train = {
     "train",
-    "train a model on a text file",
-    "CONFIG.yaml --data FILE --out FOLDER [options]\n  bfn train --resume --data FILE --out FOLDER [options]",
+    "train a model on a text or on images",
+    "CONFIG.yaml --data PATH --out FOLDER [options]\n  bfn train --resume --data PATH --out FOLDER [options]",
     "The configuration says what is trained and how (bfn help config lists its keys; configs/ has examples).\n"
     "Progress goes to standard error: a bar on a terminal, a line every few seconds elsewhere.\n"
     "Ctrl-C ends the running step, saves and exits with 130 (SIGTERM: 143); a second one stops at once.\n"
     "FOLDER/best.safetensors has the lowest validation bound, FOLDER/last.safetensors the newest state;\n"
-    "both can be sampled from (bfn sample), and --resume goes on from the latter.",
+    "both can be sampled from (bfn sample), and --resume goes on from the latter. FOLDER/loss.svg is a plot of the\n"
+    "losses that is drawn anew as it runs; FOLDER/samples.txt or samples.png shows samples of the averaged weights.",
     options,
     sizeof options / sizeof options[0],
     "  bfn train configs/text8-tiny.yaml --data book.txt --out runs/book\n"
     "  bfn train configs/text8-small.yaml --data book.txt --out runs/long --set train.steps=50000\n"
-    "  bfn train --resume --data book.txt --out runs/long",
+    "  bfn train --resume --data book.txt --out runs/long\n"
+    "  bfn train configs/fashion-small.yaml --data /usr/share/datasets/fashion-mnist --out runs/fashion",
     run,
 };

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 const cli_command *const cli_commands[] = {
-    &cli_command_train, &cli_command_sample, &cli_command_eval,     &cli_command_info,
+    &cli_command_train, &cli_command_sample, &cli_command_compare,  &cli_command_eval,  &cli_command_info,
     &cli_command_plan,  &cli_command_export, &cli_command_selftest, &cli_command_bench,
 };
 

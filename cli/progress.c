@@ -46,12 +46,14 @@ void cli_progress_end(cli_progress *p)
     p->drawn = false;
 }
 
-static void rate_text(double rate, char text[24])
+static void rate_text(const bfn_train_progress *s, char text[24])
 {
+    double rate = s->images ? s->samples_per_second : s->tokens_per_second;
+    const char *what = s->images ? "images/s" : "char/s";
     if (rate >= 9999.5)
-        snprintf(text, 24, "%.1fk char/s", rate / 1000.0);
+        snprintf(text, 24, "%.1fk %s", rate / 1000.0, what);
     else
-        snprintf(text, 24, "%.0f char/s", rate);
+        snprintf(text, 24, s->images && rate < 99.95 ? "%.1f %s" : "%.0f %s", rate, what);
 }
 
 enum { N_PARTS = 5, PART_BYTES = 48 };
@@ -59,12 +61,13 @@ enum { N_PARTS = 5, PART_BYTES = 48 };
 static void describe(const cli_progress *p, const bfn_train_progress *s, char parts[N_PARTS][PART_BYTES])
 {
     char rate[24], left[32];
-    rate_text(s->tokens_per_second, rate);
+    const char *unit = s->images ? "bits/dim" : "bits/char";
+    rate_text(s, rate);
     cli_duration(s->seconds_left, left);
     snprintf(parts[0], PART_BYTES, "step %llu/%llu", (unsigned long long)s->step, (unsigned long long)s->n_steps);
     snprintf(parts[1], PART_BYTES, "loss %.4f", p->loss);
     if (isfinite(s->valid_bound))
-        snprintf(parts[2], PART_BYTES, s->valid_bound < 1000.0 ? "%.3f bits/char" : "%.2g bits/char", s->valid_bound);
+        snprintf(parts[2], PART_BYTES, s->valid_bound < 1000.0 ? "%.3f %s" : "%.2g %s", s->valid_bound, unit);
     else
         parts[2][0] = '\0';
     snprintf(parts[3], PART_BYTES, "%s", rate);

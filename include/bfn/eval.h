@@ -1,4 +1,4 @@
-/* bfn/eval.h: measure what a model makes: spelling accuracy of text, and the bound on its negative log likelihood.
+/* bfn/eval.h: measure what a model makes: spelling accuracy of text, and the bound on the negative log likelihood of text or images.
  */
 #ifndef BFN_EVAL_H
 #define BFN_EVAL_H
@@ -43,31 +43,34 @@ typedef enum bfn_data_split { BFN_SPLIT_TRAIN = 0, BFN_SPLIT_VALID = 1, BFN_SPLI
 typedef struct bfn_bound_options {
     size_t struct_size;
     bfn_data_split split;
-    size_t n_sequences; /* disjoint windows or lines, spread evenly over the split; 0: 256 */
-    size_t n_times;     /* stratified times a sequence; 0: 16 */
+    size_t n_sequences; /* disjoint windows, lines or images, spread evenly over the split; 0: 256 */
+    size_t n_times;     /* stratified times (or steps) a sequence; 0: 16 */
     size_t batch;       /* sequences a network call; 0: 16 */
     uint64_t seed;
+    size_t n_steps; /* the loss of so many steps, L^n, instead of the continuous-time loss; 0: continuous time */
+    size_t n_draws; /* L^n of discrete and discretised data: draws of the sender's message; 0: 10 */
     int (*progress)(void *user, size_t done, size_t total); /* may be NULL; non-zero return stops: BFN_CANCELLED */
     void *user;
 } bfn_bound_options;
 
 #define BFN_BOUND_OPTIONS_INIT                                                                                         \
     {                                                                                                                  \
-        sizeof(bfn_bound_options), BFN_SPLIT_TEST, 0, 0, 0, 0, 0, 0                                                    \
+        sizeof(bfn_bound_options), BFN_SPLIT_TEST, 0, 0, 0, 0, 0, 0, 0, 0                                              \
     }
 
-/* All in bits per position (per character for text). */
+/* All in bits per position (per character of text, per dimension of images). */
 typedef struct bfn_bound {
     size_t n_sequences, n_positions;
-    double bound, standard_error; /* continuous-time loss + reconstruction loss; sequences as samples */
-    double transmission;          /* L^inf */
+    double bound, standard_error; /* transmission + reconstruction; sequences as samples */
+    double transmission;          /* L^inf, or L^n */
     double reconstruction;        /* L^r */
-    double ngram
-        [3]; /* the same sequences under uni-, bi- and trigram models of the training split: what a bound must beat */
+    /* Text: the same sequences under uni-, bi- and trigram models of the training split: what a bound must beat. */
+    double ngram[3];
+    int images; /* non-zero: the data is images */
 } bfn_bound;
 
-/* data_path: the file that the model was trained on, or another of the same alphabet. The n-gram models are interpolated with
- * weights fitted on the validation split. BFN_ERR_ARGUMENT when the model is not a text model. */
+/* data_path: what the model was trained on, or other data of the same alphabet or image size. The n-gram models are interpolated with
+ * weights fitted on the validation split. BFN_ERR_ARGUMENT when the model does not fit the data. */
 BFN_API BFN_MUST_CHECK bfn_status bfn_eval_bound(bfn_model *model, const char *data_path,
                                                  const bfn_bound_options *options, bfn_bound *result);
 

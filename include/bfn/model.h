@@ -1,8 +1,9 @@
-/* bfn/model.h: a trained BFN: network + flow + data description, from one checkpoint file.
+/* bfn/model.h: a trained BFN of text or images: network + flow + data description, from one checkpoint file.
  *
  * A checkpoint is a safetensors file. Tensors: "net.<parameter>"; training checkpoints add "ema.net.<parameter>" (the average, which
- * models use unless raw_weights), "adam.m.<parameter>", "adam.v.<parameter>"; "data.mean" [K] (all positions alike) or [T,K].
- * Metadata: "bfn.config" (the resolved YAML configuration), "bfn.data" (JSON: alphabet, variance, checksum of the data),
+ * models use unless raw_weights), "adam.m.<parameter>", "adam.v.<parameter>"; "data.mean" [K] (all positions alike) or [D,K], K the
+ * state's width (1 for continuous and discretised data).
+ * Metadata: "bfn.config" (the resolved YAML configuration), "bfn.data" (JSON: alphabet, or name and labels; variance, checksum of the data),
  * "bfn.train" (JSON: step, bounds). F32, F16, BF16 and F64 tensors are read.
  */
 #ifndef BFN_MODEL_H
@@ -47,6 +48,9 @@ typedef struct bfn_model_info {
     const char *weights;       /* what tensors net.* hold: "raw", or "ema" after an export */
     bfn_flow flow;
     size_t positions;               /* D */
+    size_t height, width, channels; /* images: D = height x width x channels; else 0 */
+    size_t n_labels;                /* classes that the network is told; 0: it takes none */
+    const char *data_name;          /* of the images it was trained on, "fashion-mnist"; "" */
     size_t n_parameters;            /* trained numbers */
     double flops;                   /* forward, a sample */
     bfn_precision precision;        /* what inference really uses */
@@ -65,6 +69,10 @@ typedef struct bfn_tensor_info {
 } bfn_tensor_info;
 BFN_API size_t bfn_model_n_tensors(const bfn_model *model);
 BFN_API void bfn_model_tensor(const bfn_model *model, size_t i, bfn_tensor_info *info);
+
+/* Networks that are told classes: the class of all samples from here on; -1 (as it is at first): sample i has class i mod n_labels.
+ * BFN_ERR_ARGUMENT: the network takes none, or there is no such class. */
+BFN_API BFN_MUST_CHECK bfn_status bfn_model_set_label(bfn_model *model, int label);
 
 /* The network as a callback for bfn_sampler_run: user is the bfn_model. Compiled lazily for the largest n seen (reserve first). */
 BFN_API int bfn_model_predict(void *model, size_t first, size_t n, const double *t, const float *shown, float *out);
@@ -86,7 +94,7 @@ BFN_API BFN_MUST_CHECK bfn_status bfn_model_infill(bfn_model *model, const char 
 BFN_API BFN_MUST_CHECK bfn_status bfn_model_export(bfn_context *ctx, const char *in, const char *out,
                                                    const bfn_model_options *options);
 
-/* Arrays of samples as NumPy .npy: int32_t [n,D] (discrete flow) or float [n,D]. Written atomically. */
+/* Arrays of samples as NumPy .npy: int32_t [n,D] (discrete flow) or float [n,D]. Written atomically. Images: see bfn/picture.h. */
 BFN_API BFN_MUST_CHECK bfn_status bfn_samples_save_npy(bfn_context *ctx, const char *path, const bfn_flow *flow,
                                                        size_t n, size_t D, const void *samples);
 

@@ -1,4 +1,4 @@
-/* bfn/train.h: train a BFN from a configuration and a data file; resume exactly; save on interruption. */
+/* bfn/train.h: train a BFN from a configuration and data (a text, pictures); resume exactly; save on interruption. */
 #ifndef BFN_TRAIN_H
 #define BFN_TRAIN_H
 
@@ -12,12 +12,15 @@ typedef struct bfn_train_progress {
     uint64_t step, n_steps;
     double loss; /* nats per position, running mean since the last report */
     double grad_norm, lr;
-    double tokens_per_second, seconds, seconds_left;
-    double valid_loss;    /* newest validation loss (EMA weights), nats per position; NaN before the first */
-    double valid_bound;   /* continuous-time loss + reconstruction, bits per position; NaN before the first */
-    uint64_t bad_steps;   /* steps skipped because their numbers were not finite */
-    const char *sample;   /* sample texts of this step, one a line, or NULL */
+    double tokens_per_second, samples_per_second; /* positions, and sequences or images, that training went through */
+    double seconds, seconds_left;
+    double valid_loss;  /* newest validation loss (EMA weights), nats per position; NaN before the first */
+    double valid_bound; /* continuous-time loss + reconstruction, bits per position; NaN before the first */
+    uint64_t bad_steps; /* steps skipped because their numbers were not finite */
+    const char
+        *sample; /* sample texts of this step, one a line; images: the path of their picture; NULL: none in this step */
     int checkpoint_saved; /* this step wrote one */
+    int images;           /* the data is images, else text */
 } bfn_train_progress;
 
 /* Called after every step. Non-zero: finish this step, save, and return BFN_CANCELLED. */
@@ -26,10 +29,11 @@ typedef int (*bfn_train_fn)(void *user, const bfn_train_progress *progress);
 typedef struct bfn_train_options {
     size_t struct_size;
     const char *config_path; /* YAML file; with resume it may be NULL (the run's own is used) */
-    const char *data_path;
-    const char *out_dir; /* run folder (made if missing): config.yaml, log.jsonl, samples.txt, lock, last.safetensors,
-                              * best.safetensors (lowest validation bound), step-N.safetensors (train.keep > 1) */
-    int resume;          /* continue from the newest valid checkpoint of out_dir; refused when config or data differ */
+    const char *data_path;   /* a text file; a file or folder of images */
+    const char *out_dir;     /* run folder (made if missing): config.yaml, log.jsonl, loss.svg, lock, last.safetensors,
+                              * best.safetensors (lowest validation bound), step-N.safetensors (train.keep > 1); samples.txt, or
+                              * samples.png (the newest) and samples-N.png */
+    int resume; /* continue from the newest valid checkpoint of out_dir; refused when config or data differ */
     const char *const *set; /* "key=value" overrides of the configuration */
     size_t n_set;
     int dry_run; /* check everything, describe it through the context's log, write nothing */

@@ -1,32 +1,33 @@
-/* bound.c: the variational bound on the negative log likelihood of text, in bits per character.
+/* bound.c: the variational bound on the negative log likelihood of text or images, in bits per character or dimension.
  *
- *   -log P(x) <= L^inf(x) + L^r(x)                                     (arXiv 2308.07037, equations 11 to 16)
+ *   -log P(x) <= L^inf(x) + L^r(x), or L^n(x) + L^r(x)                 (arXiv 2308.07037, equations 11 to 16)
  *   L^inf(x) = E_{t ~ U(0,1)} [loss at t], here by stratified times t_j = (j + u)/n with one u a sequence: the strata make the
  *              estimate of a sequence far less noisy than independent times, and it stays unbiased
+ *   L^n(x)   = the same over the steps i/n of a transmission in n messages; strata of steps
  *   L^r(x)   = -ln p_O(x | t = 1)
- * Sequences are independent samples, so their spread gives the standard error. Character n-gram models of the training split are
+ * Sequences (windows, lines, images) are independent samples, so their spread gives the standard error. For text, character n-gram models of the training split are
  * evaluated on the same sequences: a network whose bound does not beat a trigram model has learned little.
  */
 #include "bfn/eval.h"
 
 #include "base/random.h"
 #include "eval/ngram.h"
-#include "io/file.h"
-#include "model/model_internal.h"
+#include "model/dataset.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { DEFAULT_SEQUENCES = 256, DEFAULT_TIMES = 16, DEFAULT_BATCH = 16, FIT_SEQUENCES = 1000 };
-static const size_t max_data_bytes = (size_t)8 << 30;
+enum { DEFAULT_SEQUENCES = 256, DEFAULT_TIMES = 16, DEFAULT_BATCH = 16, DEFAULT_DRAWS = 10, FIT_SEQUENCES = 1000 };
 
 typedef struct bound_work {
     bfn_model *model;
-    const bfn__textset *set;
+    bfn__dataset *set;
     bfn_bound_options options;
     size_t D, batch;
-    int32_t *data;                         /* [batch, D] */
+    void *data;                            /* [batch, D]: int32_t or float */
+    int32_t *labels;                       /* [batch] */
     float *state;                          /* [batch, D, state width] */
+    float *normals;                        /* L^n: [n_draws, batch, D, state width] */
     float *shown, *out;                    /* [batch, D, width] */
     double *t, *loss;                      /* [batch], [batch, D] */
     double *transmission, *reconstruction; /* [n_sequences], nats per position */
@@ -37,7 +38,10 @@ static bfn_status allocate(bound_work *w)
     bfn_context *ctx = w->model->ctx;
     size_t positions = w->batch * w->D, n = w->options.n_sequences;
     const bfn_flow *flow = &w->model->flow;
-    w->data = bfn__calloc(ctx, positions, sizeof *w->data);
+    size_t draws = w->options.n_steps > 0 ? w->options.n_draws : 0;
+    w->data = bfn__calloc(ctx, positions, sizeof(float));
+    w->labels = bfn__calloc(ctx, w->batch, sizeof *w->labels);
+    w->normals = bfn__calloc(ctx, positions * draws, bfn_flow_state_width(flow) * sizeof *w->normals);
     w->state = bfn__calloc(ctx, positions * bfn_flow_state_width(flow), sizeof *w->state);
     w->shown = bfn__calloc(ctx, positions * bfn_flow_shown_width(flow), sizeof *w->shown);
     w->out = bfn__calloc(ctx, positions * bfn_flow_output_width(flow), sizeof *w->out);
@@ -45,13 +49,15 @@ static bfn_status allocate(bound_work *w)
     w->loss = bfn__calloc(ctx, positions, sizeof *w->loss);
     w->transmission = bfn__calloc(ctx, n, sizeof *w->transmission);
     w->reconstruction = bfn__calloc(ctx, n, sizeof *w->reconstruction);
-    bool all = w->data && w->state && w->shown && w->out && w->t && w->loss && w->transmission && w->reconstruction;
+    bool all = w->data && w->labels && w->normals && w->state && w->shown && w->out && w->t && w->loss &&
+               w->transmission && w->reconstruction;
     return all ? BFN_OK : BFN_ERR_MEMORY;
 }
 
 static void release(bound_work *w)
 {
-    void *blocks[] = {w->data, w->state, w->shown, w->out, w->t, w->loss, w->transmission, w->reconstruction};
+    void *blocks[] = {w->data, w->labels, w->normals, w->state,        w->shown,
+                      w->out,  w->t,      w->loss,    w->transmission, w->reconstruction};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
         bfn__free(w->model->ctx, blocks[i]);
 }
@@ -59,8 +65,18 @@ static void release(bound_work *w)
 /* Evenly spread over the split. */
 static size_t sequence_of(const bound_work *w, size_t i)
 {
-    size_t available = bfn__textset_n_sequences(w->set, (bfn__split)w->options.split);
+    size_t available = bfn__dataset_n(w->set, (bfn__split)w->options.split);
     return (size_t)((double)i * (double)available / (double)w->options.n_sequences);
+}
+
+/* Normals of the sender's messages: one stream of draws a time, beyond those of the states. */
+static void draw_messages(const bound_work *w, uint32_t pass, size_t first, size_t n)
+{
+    size_t per_sample = w->D * bfn_flow_state_width(&w->model->flow);
+    for (size_t k = 0; k < w->options.n_draws; k++)
+        for (size_t i = 0; i < n; i++)
+            bfn__random_normals(w->options.seed, first + i, bfn__draw(pass, BFN__DRAW_CATEGORY), k * per_sample,
+                                per_sample, w->normals + (k * n + i) * per_sample);
 }
 
 /* One draw of the loss for sequences first..first+n-1 at the times w->t; what is added to sums[first+i] is per position. */
@@ -78,6 +94,12 @@ static bfn_status add_loss(bound_work *w, bfn_loss_kind kind, uint32_t pass, siz
         return BFN_ERR_INTERNAL;
     bfn_loss_options options = BFN_LOSS_OPTIONS_INIT;
     options.kind = kind;
+    if (kind == BFN_LOSS_N_STEP) {
+        options.n_steps = w->options.n_steps;
+        options.n_draws = w->options.n_draws;
+        options.normals = w->normals;
+        draw_messages(w, pass, first, n);
+    }
     bfn_status status =
         bfn_flow_loss(w->model->ctx, flow, &options, n, w->D, w->data, w->t, w->state, w->out, w->loss, NULL);
     for (size_t i = 0; status == BFN_OK && i < n; i++)
@@ -86,19 +108,29 @@ static bfn_status add_loss(bound_work *w, bfn_loss_kind kind, uint32_t pass, siz
     return status;
 }
 
+/* Where the D values of item i of the batch lie. */
+static void *item_of(const bound_work *w, size_t i)
+{
+    return (char *)w->data + i * w->D * sizeof(float);
+}
+
 static bfn_status evaluate_batch(bound_work *w, size_t first, size_t n)
 {
-    size_t n_times = w->options.n_times;
+    size_t n_times = w->options.n_times, n_steps = w->options.n_steps;
+    bfn_loss_kind kind = n_steps > 0 ? BFN_LOSS_N_STEP : BFN_LOSS_CONTINUOUS_TIME;
     for (size_t i = 0; i < n; i++)
-        bfn__textset_sequence(w->set, (bfn__split)w->options.split, sequence_of(w, first + i), w->data + i * w->D);
+        bfn__dataset_item(w->set, (bfn__split)w->options.split, sequence_of(w, first + i), item_of(w, i),
+                          &w->labels[i]);
+    w->model->given = w->labels;
     for (size_t j = 0; j < n_times; j++) {
         for (size_t i = 0; i < n; i++) {
             double u;
             bfn__random_uniforms(w->options.seed, first + i, bfn__draw(0, BFN__DRAW_DATA), 0, 1, &u);
             w->t[i] = ((double)j + u) / (double)n_times;
+            if (n_steps > 0)
+                w->t[i] = floor(w->t[i] * (double)n_steps) / (double)n_steps;
         }
-        bfn_status status =
-            add_loss(w, BFN_LOSS_CONTINUOUS_TIME, (uint32_t)j + 1, first, n, 1.0 / (double)n_times, w->transmission);
+        bfn_status status = add_loss(w, kind, (uint32_t)j + 1, first, n, 1.0 / (double)n_times, w->transmission);
         if (status != BFN_OK)
             return status;
     }
@@ -128,17 +160,17 @@ static void summarise(const bound_work *w, bfn_bound *result)
 static bfn_status fit_ngram(bound_work *w, bfn__ngram *model)
 {
     bfn_context *ctx = w->model->ctx;
-    for (size_t i = 0; i < bfn__textset_n_sequences(w->set, BFN__SPLIT_TRAIN); i++) {
-        bfn__textset_sequence(w->set, BFN__SPLIT_TRAIN, i, w->data);
+    for (size_t i = 0; i < bfn__dataset_n(w->set, BFN__SPLIT_TRAIN); i++) {
+        bfn__dataset_item(w->set, BFN__SPLIT_TRAIN, i, w->data, NULL);
         bfn__ngram_count(model, w->data, w->D);
     }
-    size_t available = bfn__textset_n_sequences(w->set, BFN__SPLIT_VALID);
+    size_t available = bfn__dataset_n(w->set, BFN__SPLIT_VALID);
     size_t n = available < FIT_SEQUENCES ? available : FIT_SEQUENCES;
     int32_t *held_out = bfn__calloc(ctx, n * w->D, sizeof *held_out);
     if (held_out == NULL)
         return BFN_ERR_MEMORY;
     for (size_t i = 0; i < n; i++)
-        bfn__textset_sequence(w->set, BFN__SPLIT_VALID, i, held_out + i * w->D);
+        bfn__dataset_item(w->set, BFN__SPLIT_VALID, i, held_out + i * w->D, NULL);
     bfn__ngram_fit(model, held_out, n, w->D);
     bfn__free(ctx, held_out);
     return BFN_OK;
@@ -153,7 +185,7 @@ static bfn_status evaluate_ngrams(bound_work *w, double bits[BFN__NGRAM_ORDERS])
         return status;
     status = fit_ngram(w, model);
     for (size_t i = 0; status == BFN_OK && i < w->options.n_sequences; i++) {
-        bfn__textset_sequence(w->set, (bfn__split)w->options.split, sequence_of(w, i), w->data);
+        bfn__dataset_item(w->set, (bfn__split)w->options.split, sequence_of(w, i), w->data, NULL);
         for (int order = 1; order <= BFN__NGRAM_ORDERS; order++)
             bits[order - 1] += bfn__ngram_bits(model, order, w->data, w->D) / (double)(w->options.n_sequences * w->D);
     }
@@ -175,7 +207,8 @@ static bfn_status evaluate(bound_work *w, bfn_bound *result)
             status = bfn__fail(w->model->ctx, BFN_CANCELLED, "stopped after %zu of %zu sequences", done,
                                w->options.n_sequences);
     }
-    if (status == BFN_OK)
+    w->model->given = NULL;
+    if (status == BFN_OK && !result->images)
         status = evaluate_ngrams(w, result->ngram);
     if (status == BFN_OK)
         summarise(w, result);
@@ -183,51 +216,53 @@ static bfn_status evaluate(bound_work *w, bfn_bound *result)
     return status;
 }
 
-static bfn_status open_set(bfn_model *model, const char *path, bfn__textset **set)
+static bfn_status check_model(const bfn_model *model)
 {
-    bfn__bytes bytes;
-    bfn_status status = bfn__file_map(model->ctx, path, max_data_bytes, &bytes);
-    if (status != BFN_OK)
-        return status;
-    bfn__textset_options options = {
-        .alphabet = model->config.data.alphabet == 0 ? "text8" : "chars",
-        .lines = model->config.data.lines != 0,
-        .truncate_lines = model->config.data.truncate != 0,
-        .T = model->D,
-        .fixed = model->data.alphabet,
-    };
-    memcpy(options.fractions, model->config.data.fractions, sizeof options.fractions);
-    status = bfn__textset_create(model->ctx, set, bytes.data, bytes.size, path, &options);
-    bfn__file_unmap(model->ctx, &bytes);
-    return status;
+    if (model->config.data.kind == BFN__FORM_IMAGE || model->data.alphabet != NULL)
+        return BFN_OK;
+    return bfn__fail(model->ctx, BFN_ERR_ARGUMENT, "bound: this model has no alphabet: its text cannot be read");
+}
+
+/* Options with their defaults in place, as far as the data allows. */
+static bfn_status fit_options(const bfn_model *model, const bfn__dataset *set, const char *data_path,
+                              bfn_bound_options *o)
+{
+    size_t available = bfn__dataset_n(set, (bfn__split)o->split);
+    o->n_sequences = o->n_sequences > 0 ? o->n_sequences : DEFAULT_SEQUENCES;
+    o->n_times = o->n_times > 0 ? o->n_times : DEFAULT_TIMES;
+    o->n_draws = o->n_draws > 0 ? o->n_draws : DEFAULT_DRAWS;
+    o->batch = o->batch > 0 ? o->batch : DEFAULT_BATCH;
+    if (o->n_sequences > available)
+        o->n_sequences = available;
+    if (available > 0)
+        return BFN_OK;
+    if (model->config.data.kind == BFN__FORM_IMAGE)
+        return bfn__fail(model->ctx, BFN_ERR_INPUT, "%s: the split holds no image", data_path);
+    return bfn__fail(model->ctx, BFN_ERR_INPUT, "%s: the split holds no sequence of %zu characters", data_path,
+                     model->D);
 }
 
 bfn_status bfn_eval_bound(bfn_model *model, const char *data_path, const bfn_bound_options *options, bfn_bound *result)
 {
-    *result = (bfn_bound){0};
+    *result = (bfn_bound){.images = model->config.data.kind == BFN__FORM_IMAGE};
     bfn_bound_options o = BFN_BOUND_OPTIONS_INIT;
     if (options != NULL)
         o = *options;
     if (o.struct_size != sizeof o)
         return bfn__fail(model->ctx, BFN_ERR_ARGUMENT, "bound: struct_size is %zu, not %zu", o.struct_size, sizeof o);
-    if (model->flow.kind != BFN_DATA_DISCRETE || model->data.alphabet == NULL)
-        return bfn__fail(model->ctx, BFN_ERR_ARGUMENT, "bound: this model has no alphabet: a text model is wanted");
-    bfn__textset *set;
-    bfn_status status = open_set(model, data_path, &set);
+    bfn_status status = check_model(model);
     if (status != BFN_OK)
         return status;
-    size_t available = bfn__textset_n_sequences(set, (bfn__split)o.split);
-    o.n_sequences = o.n_sequences > 0 ? o.n_sequences : DEFAULT_SEQUENCES;
-    o.n_times = o.n_times > 0 ? o.n_times : DEFAULT_TIMES;
-    if (o.n_sequences > available)
-        o.n_sequences = available;
-    bound_work work = {.model = model, .set = set, .options = o, .D = model->D};
-    work.batch = o.batch > 0 ? o.batch : DEFAULT_BATCH;
-    if (available == 0)
-        status = bfn__fail(model->ctx, BFN_ERR_INPUT, "%s: the split holds no sequence of %zu characters", data_path,
-                           model->D);
-    else
+    bfn__dataset *set;
+    const bfn__dataset_options how = {.known = &model->data};
+    status = bfn__dataset_open(model->ctx, &set, data_path, &model->config, &how);
+    if (status != BFN_OK)
+        return status;
+    status = fit_options(model, set, data_path, &o);
+    if (status == BFN_OK) {
+        bound_work work = {.model = model, .set = set, .options = o, .D = model->D, .batch = o.batch};
         status = evaluate(&work, result);
-    bfn__textset_destroy(set);
+    }
+    bfn__dataset_close(set);
     return status;
 }

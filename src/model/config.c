@@ -1,7 +1,8 @@
 /* config.c: defaults, overrides, resolving, writing and comparing configurations (config_fields.c has the table).
  *
  * The network's own options are not in the table: they are handed to the network's class, which knows their names and ranges, and come
- * back complete. seq_len and vocab_size follow from the data: they are handed in too, and are refused where they contradict it.
+ * back complete. A list "x: [1, 2]" is handed on as x.0 and x.1, a mapping "x: {y: 1}" as x.y. Options that follow from data and flow
+ * (a second small table) are handed in too, and are refused where they contradict them.
  */
 #include "model/config_fields.h"
 
@@ -37,8 +38,22 @@ void bfn__config_init(bfn__config *config)
 
 const char *bfn__config_class(const bfn__config *config)
 {
-    static const char *const names[] = {"gpt"};
+    static const char *const names[] = {"gpt", "unet_vdm", "unet_adm"};
     return names[config->network.class_index];
+}
+
+size_t bfn__config_positions(const bfn__config *config)
+{
+    if (config->data.kind == BFN__FORM_TEXT)
+        return config->data.seq_len;
+    return config->data.height * config->data.width * config->data.channels;
+}
+
+size_t bfn__config_levels(const bfn__config *config)
+{
+    if (config->flow.n_classes != 0)
+        return config->flow.n_classes;
+    return config->flow.kind + 1 == BFN_DATA_DISCRETE ? 2 : 256;
 }
 
 bfn_flow bfn__config_flow(const bfn__config *config)
@@ -46,7 +61,7 @@ bfn_flow bfn__config_flow(const bfn__config *config)
     bfn_flow flow = BFN_FLOW_INIT;
     flow.kind = (bfn_data_kind)(config->flow.kind + 1);
     bool discrete = flow.kind == BFN_DATA_DISCRETE;
-    flow.n_classes = flow.kind == BFN_DATA_CONTINUOUS ? 0 : config->flow.n_classes;
+    flow.n_classes = config->flow.n_classes;
     flow.max_sqrt_beta = discrete ? config->flow.max_sqrt_beta : 0.0;
     flow.min_variance = discrete ? 0.0 : config->flow.min_variance;
     flow.clip = flow.kind == BFN_DATA_CONTINUOUS ? config->flow.clip : 0.0;
@@ -106,13 +121,60 @@ static bfn_status set_network_option(bfn_context *ctx, bfn__config *config, cons
     return BFN_OK;
 }
 
+/* Members "key.0", "key.1", ... of an earlier list, so that a shorter one leaves none of them behind. */
+static void forget_list(bfn__config *config, const char *key)
+{
+    size_t n = strlen(key), kept = 0;
+    for (size_t i = 0; i < config->network.n_options; i++) {
+        const char *name = config->network.keys[i];
+        if (strncmp(name, key, n) == 0 && name[n] == '.' && strspn(name + n + 1, "0123456789") == strlen(name + n + 1))
+            continue;
+        memmove(config->network.keys[kept], name, strlen(name) + 1);
+        config->network.values[kept++] = config->network.values[i];
+    }
+    config->network.n_options = kept;
+}
+
+/* "1,2,2" or "[1, 2, 2]" as members of a list. */
+static bfn_status set_network_list(bfn_context *ctx, bfn__config *config, const char *key, const char *text)
+{
+    bfn_status status = BFN_OK;
+    size_t n = strlen(text);
+    bool brackets = n >= 2 && text[0] == '[' && text[n - 1] == ']';
+    const char *c = text + brackets, *end = text + n - brackets;
+    forget_list(config, key);
+    for (size_t i = 0; c <= end && status == BFN_OK; i++) {
+        char name[2 * BFN__CONFIG_MAX_KEY], item[64];
+        c += strspn(c, " ");
+        size_t length = strcspn(c, ",] ");
+        snprintf(name, sizeof name, "%.60s.%zu", key, i);
+        snprintf(item, sizeof item, "%.*s", length < 60 ? (int)length : 60, c);
+        status = set_network_option(ctx, config, name, item);
+        c += length;
+        c += strspn(c, " ");
+        if (c >= end)
+            break;
+        if (*c++ != ',')
+            return bfn__fail(ctx, BFN_ERR_ARGUMENT, "network.%s: found \"%s\", needs numbers separated by commas", key,
+                             text);
+    }
+    return status;
+}
+
+static bfn_status set_network(bfn_context *ctx, bfn__config *config, const char *key, const char *text)
+{
+    if (text[0] == '[' || strchr(text, ',') != NULL)
+        return set_network_list(ctx, config, key, text);
+    return set_network_option(ctx, config, key, text);
+}
+
 bfn_status bfn__config_set(bfn_context *ctx, bfn__config *config, const char *key, const char *value)
 {
     const bfn__field *field = find_field(key);
     if (field != NULL)
         return bfn__field_read(ctx, field, config, value);
     if (strncmp(key, network_prefix, strlen(network_prefix)) == 0)
-        return set_network_option(ctx, config, key + strlen(network_prefix), value);
+        return set_network(ctx, config, key + strlen(network_prefix), value);
     return unknown_key(ctx, key);
 }
 
@@ -130,22 +192,22 @@ bfn_status bfn__config_override(bfn_context *ctx, bfn__config *config, const cha
 
 /* ---- reading YAML ---- */
 
-/* A scalar's text, or the scalars of a sequence joined by commas: what bfn__config_set takes. */
+/* A scalar's text, or the scalars of a sequence as "[a,b]": what bfn__config_set takes. */
 static bool node_text(const bfn__yaml_node *node, char text[BFN__FIELD_TEXT])
 {
     if (node->kind == BFN__YAML_SCALAR)
         return snprintf(text, BFN__FIELD_TEXT, "%s", node->value) < BFN__FIELD_TEXT;
     if (node->kind != BFN__YAML_SEQUENCE)
         return false;
-    size_t used = 0;
-    text[0] = '\0';
+    size_t used = (size_t)snprintf(text, BFN__FIELD_TEXT, "[");
     for (const bfn__yaml_node *item = node->first; item != NULL; item = item->next) {
         if (item->kind != BFN__YAML_SCALAR)
             return false;
-        used += (size_t)snprintf(text + used, BFN__FIELD_TEXT - used, "%s%s", used > 0 ? "," : "", item->value);
-        if (used >= BFN__FIELD_TEXT)
+        used += (size_t)snprintf(text + used, BFN__FIELD_TEXT - used, "%s%s", used > 1 ? "," : "", item->value);
+        if (used + 1 >= BFN__FIELD_TEXT)
             return false;
     }
+    memcpy(text + used, "]", 2);
     return true;
 }
 
@@ -156,10 +218,17 @@ static bfn_status at_line(bfn_context *ctx, bfn_status status, const char *label
     return status == BFN_OK ? BFN_OK : bfn__fail_prefix(ctx, status, where);
 }
 
+/* One key of a section; the network's options may be mappings of keys again, which are joined by points. */
 static bfn_status parse_entry(bfn_context *ctx, bfn__config *config, const char *section, const bfn__yaml_node *node)
 {
     char key[3 * BFN__CONFIG_MAX_KEY], text[BFN__FIELD_TEXT];
-    snprintf(key, sizeof key, "%.40s.%.90s", section, node->key);
+    snprintf(key, sizeof key, "%.50s.%.90s", section, node->key);
+    if (node->kind == BFN__YAML_MAPPING && strcmp(section, "network") == 0) {
+        bfn_status status = BFN_OK;
+        for (const bfn__yaml_node *n = node->first; n != NULL && status == BFN_OK; n = n->next)
+            status = parse_entry(ctx, config, key, n);
+        return status;
+    }
     if (!node_text(node, text))
         return bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: needs a value or a list of values", key);
     return bfn__config_set(ctx, config, key, text);
@@ -215,21 +284,89 @@ static double *network_option(bfn__config *config, const char *key)
     return NULL;
 }
 
-/* seq_len and vocab_size may be written in the network section, but only with the value that the data gives. */
-static bfn_status imply_option(bfn_context *ctx, bfn__config *config, const char *key, size_t value, const char *from)
+static size_t classes_of(const bfn__config *c)
+{
+    return c->flow.n_classes;
+}
+
+static size_t length_of(const bfn__config *c)
+{
+    return c->data.seq_len;
+}
+
+static size_t height_of(const bfn__config *c)
+{
+    return c->data.height;
+}
+
+static size_t width_of(const bfn__config *c)
+{
+    return c->data.width;
+}
+
+static size_t channels_of(const bfn__config *c)
+{
+    return c->data.channels;
+}
+
+/* Numbers that the network returns for a value: discretised data have a mean and a deviation. */
+static size_t outputs_of(const bfn__config *c)
+{
+    return c->flow.kind + 1 == BFN_DATA_DISCRETISED ? 2 : 1;
+}
+
+/* The options of a network that data and flow decide. They may be written, but only with the value that follows. */
+typedef struct implied_option {
+    bfn__form form;
+    const char *key;
+    size_t (*value)(const bfn__config *config);
+    const char *from;
+} implied_option;
+
+static const implied_option implied_options[] = {
+    {BFN__FORM_TEXT, "vocab_size", classes_of, "the number of classes"},
+    {BFN__FORM_TEXT, "seq_len", length_of, "data.seq_len"},
+    {BFN__FORM_IMAGE, "image_size", height_of, "data.height"},
+    {BFN__FORM_IMAGE, "input_adapter.input_shape.0", height_of, "data.height"},
+    {BFN__FORM_IMAGE, "input_adapter.input_shape.1", width_of, "data.width"},
+    {BFN__FORM_IMAGE, "input_adapter.input_channels", channels_of, "data.channels"},
+    {BFN__FORM_IMAGE, "output_channels", channels_of, "data.channels"},
+    {BFN__FORM_IMAGE, "output_height", outputs_of, "by flow.kind, it"},
+};
+enum { N_IMPLIED = sizeof implied_options / sizeof implied_options[0] };
+
+static const implied_option *find_implied(const bfn__config *config, const char *key)
+{
+    for (size_t i = 0; i < N_IMPLIED; i++)
+        if ((int)implied_options[i].form == config->data.kind && strcmp(implied_options[i].key, key) == 0)
+            return &implied_options[i];
+    return NULL;
+}
+
+static bfn_status imply_option(bfn_context *ctx, bfn__config *config, const implied_option *option)
 {
     char text[BFN__NUMBER_TEXT_MAX], found[BFN__NUMBER_TEXT_MAX];
-    const double *given = network_option(config, key);
+    size_t value = option->value(config);
+    const double *given = network_option(config, option->key);
     snprintf(text, sizeof text, "%zu", value);
     if (given == NULL)
-        return set_network_option(ctx, config, key, text);
+        return set_network_option(ctx, config, option->key, text);
     if (*given == (double)value)
         return BFN_OK;
     bfn__format_number(*given, found);
-    return bfn__fail(ctx, BFN_ERR_ARGUMENT, "network.%s: found %s, %s is %s", key, found, from, text);
+    return bfn__fail(ctx, BFN_ERR_ARGUMENT, "network.%s: found %s, %s is %s", option->key, found, option->from, text);
 }
 
-static bfn_status resolve_classes(bfn_context *ctx, bfn__config *config, size_t n_classes)
+static bfn_status imply_options(bfn_context *ctx, bfn__config *config)
+{
+    bfn_status status = BFN_OK;
+    for (size_t i = 0; i < N_IMPLIED && status == BFN_OK; i++)
+        if ((int)implied_options[i].form == config->data.kind)
+            status = imply_option(ctx, config, &implied_options[i]);
+    return status;
+}
+
+static bfn_status resolve_text(bfn_context *ctx, bfn__config *config, size_t n_classes)
 {
     const double *vocabulary = network_option(config, "vocab_size");
     if (n_classes == 0)
@@ -244,18 +381,58 @@ static bfn_status resolve_classes(bfn_context *ctx, bfn__config *config, size_t 
         return bfn__fail(ctx, BFN_ERR_ARGUMENT, "flow.n_classes: found %zu, the data's alphabet has %zu symbols",
                          config->flow.n_classes, n_classes);
     config->flow.n_classes = n_classes;
-    return imply_option(ctx, config, "vocab_size", n_classes, "the number of classes");
+    return BFN_OK;
 }
 
-static bfn_status check_sums(bfn_context *ctx, const bfn__config *config)
+static bfn_status resolve_image(bfn_context *ctx, bfn__config *config)
+{
+    const size_t sizes[] = {config->data.height, config->data.width, config->data.channels};
+    static const char *const names[] = {"height", "width", "channels"};
+    for (size_t i = 0; i < 3; i++)
+        if (sizes[i] == 0)
+            return bfn__fail(ctx, BFN_ERR_ARGUMENT, "data.%s: must be given where the data is not at hand", names[i]);
+    bool discrete = config->flow.kind + 1 == BFN_DATA_DISCRETE;
+    size_t n = config->flow.n_classes, most = discrete ? 2 : 256;
+    if (n == 1 || n > most)
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "flow.n_classes: found %zu, %s", n,
+                         discrete ? "discrete images are black and white: 2" : "images have 2 to 256 bins");
+    if (config->flow.kind + 1 != BFN_DATA_CONTINUOUS) /* continuous: 0 stays, all levels as they are */
+        config->flow.n_classes = bfn__config_levels(config);
+    return BFN_OK;
+}
+
+/* Values for another kind of data would be ignored in silence. */
+static bfn_status check_foreign(bfn_context *ctx, const bfn__config *config)
+{
+    bfn__config defaults;
+    bfn__config_init(&defaults);
+    for (size_t i = 0; i < bfn__n_fields(); i++) {
+        const bfn__field *field = bfn__field_at(i);
+        char is[BFN__FIELD_TEXT], fallback[BFN__FIELD_TEXT];
+        bfn__field_write(field, config, is);
+        bfn__field_write(field, &defaults, fallback);
+        if (!bfn__field_applies(field, config) && strcmp(is, fallback) != 0)
+            return bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: found %s, which has no meaning with data.kind: %s",
+                             field->name, is, config->data.kind == BFN__FORM_TEXT ? "text" : "image");
+    }
+    return BFN_OK;
+}
+
+static bfn_status check_together(bfn_context *ctx, const bfn__config *config)
 {
     const double *f = config->data.fractions;
+    bool text = config->data.kind == BFN__FORM_TEXT, discrete = config->flow.kind + 1 == BFN_DATA_DISCRETE;
     if (!(fabs(f[0] + f[1] + f[2] - 1.0) < 1e-9) || f[0] <= 0.0)
         return bfn__fail(ctx, BFN_ERR_ARGUMENT,
                          "data.fractions: found %g, %g, %g, need a sum of 1 and a first part above 0", f[0], f[1],
                          f[2]);
-    if (config->flow.kind + 1 != BFN_DATA_DISCRETE)
+    if (text && !discrete)
         return bfn__fail(ctx, BFN_ERR_ARGUMENT, "flow.kind: found another kind than discrete, text needs discrete");
+    if (text != (strcmp(bfn__config_class(config), "gpt") == 0))
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "network.class: found %s, %s", bfn__config_class(config),
+                         text ? "text needs gpt" : "images need unet_vdm or unet_adm");
+    if (config->train.loss == 1 && !discrete)
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "train.loss: found cross_entropy, which needs a discrete flow");
     return BFN_OK;
 }
 
@@ -280,33 +457,37 @@ static bfn_status build_network(bfn_context *ctx, bfn__config *config, bfn__net 
 }
 
 /* A network fits a flow when it reads and returns what the flow shows and expects. */
-static bfn_status check_widths(bfn_context *ctx, const bfn__net *net, const bfn_flow *flow)
+static bfn_status check_widths(bfn_context *ctx, const bfn__net *net, const bfn_flow *flow, size_t D)
 {
-    size_t D = bfn__net_positions(net);
     size_t shown = D * bfn_flow_shown_width(flow), output = D * bfn_flow_output_width(flow);
     if (bfn__net_shown_size(net) == shown && bfn__net_output_size(net) == output)
         return BFN_OK;
     return bfn__fail(ctx, BFN_ERR_ARGUMENT,
                      "network: reads %zu and returns %zu numbers a sample, the flow needs %zu and %zu%s",
                      bfn__net_shown_size(net), bfn__net_output_size(net), shown, output,
-                     flow->n_classes == 2 ? " (an alphabet needs at least 3 symbols)" : "");
+                     flow->kind == BFN_DATA_DISCRETE && flow->n_classes == 2 && bfn__net_shown_size(net) > shown
+                         ? " (an alphabet needs at least 3 symbols)"
+                         : "");
 }
 
 bfn_status bfn__config_resolve(bfn_context *ctx, bfn__config *config, size_t n_classes, bfn__net **net)
 {
     *net = NULL;
-    bfn_status status = check_sums(ctx, config);
+    bfn_status status = check_foreign(ctx, config);
     if (status == BFN_OK)
-        status = resolve_classes(ctx, config, n_classes);
+        status = check_together(ctx, config);
     if (status == BFN_OK)
-        status = imply_option(ctx, config, "seq_len", config->data.seq_len, "data.seq_len");
+        status =
+            config->data.kind == BFN__FORM_TEXT ? resolve_text(ctx, config, n_classes) : resolve_image(ctx, config);
+    if (status == BFN_OK)
+        status = imply_options(ctx, config);
     bfn_flow flow = bfn__config_flow(config);
     if (status == BFN_OK)
         status = bfn_flow_check(ctx, &flow);
     if (status == BFN_OK)
         status = build_network(ctx, config, net);
     if (status == BFN_OK)
-        status = check_widths(ctx, *net, &flow);
+        status = check_widths(ctx, *net, &flow, bfn__config_positions(config));
     if (status != BFN_OK) {
         bfn__net_destroy(*net);
         *net = NULL;
@@ -333,8 +514,8 @@ static void write_network_options(const bfn__config *config, char *text, size_t 
 {
     for (size_t i = 0; i < config->network.n_options; i++) {
         char number[BFN__NUMBER_TEXT_MAX], line[BFN__FIELD_TEXT];
-        if (strcmp(config->network.keys[i], "seq_len") == 0 || strcmp(config->network.keys[i], "vocab_size") == 0)
-            continue; /* they follow from data.seq_len and flow.n_classes */
+        if (find_implied(config, config->network.keys[i]) != NULL)
+            continue;
         bfn__format_number(config->network.values[i], number);
         snprintf(line, sizeof line, "  %s: %s\n", config->network.keys[i], number);
         append(text, capacity, used, line);
@@ -354,6 +535,8 @@ bfn_status bfn__config_write(bfn_context *ctx, const bfn__config *config, char *
         const bfn__field *field = bfn__field_at(i);
         size_t n = section_length(field->name);
         char value[BFN__FIELD_TEXT], line[2 * BFN__FIELD_TEXT];
+        if (!bfn__field_applies(field, config))
+            continue;
         if (strncmp(section, field->name, n + 1) != 0) {
             snprintf(line, sizeof line, "%.*s:\n", (int)n, field->name);
             append(text, CAPACITY, &used, line);
@@ -394,7 +577,8 @@ bfn_status bfn__config_compare(bfn_context *ctx, const bfn__config *stored, cons
         char was[BFN__FIELD_TEXT], is[BFN__FIELD_TEXT];
         bfn__field_write(field, stored, was);
         bfn__field_write(field, given, is);
-        if (!field->may_change && strcmp(was, is) != 0)
+        bool counts = !field->may_change && (bfn__field_applies(field, stored) || bfn__field_applies(field, given));
+        if (counts && strcmp(was, is) != 0)
             return bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: the run was started with %s, found %s", field->name, was, is);
     }
     return compare_options(ctx, stored, given);

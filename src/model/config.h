@@ -1,10 +1,11 @@
 /* config.h: the configuration of a model and its training: one table of fields, read from YAML, changed by "section.key=value".
  *
- *   data     what the text is and how it is cut        network  class and its options (checked by the network itself)
+ *   data     what the data is and how it is cut        network  class and its options (checked by the network itself)
  *   flow     what the BFN does to data                 train    batch, optimiser, averaging, what is reported when
  *
- * A resolved configuration has every default filled in, the vocabulary known from the data, and the network's full list of options;
- * it is what run folders and checkpoints hold. All text is locale independent.
+ * A resolved configuration has every default filled in, vocabulary or image size known from the data, and the network's full list of
+ * options; it is what run folders and checkpoints hold. Fields that belong to another kind of data are left out of it. All text is locale
+ * independent.
  */
 #ifndef BFN_CONFIG_H
 #define BFN_CONFIG_H
@@ -12,24 +13,30 @@
 #include "bfn/flow.h"
 #include "nn/nn.h"
 
-enum { BFN__CONFIG_MAX_OPTIONS = 48, BFN__CONFIG_MAX_KEY = 48 };
+enum { BFN__CONFIG_MAX_OPTIONS = 64, BFN__CONFIG_MAX_KEY = 48 };
 
 typedef enum bfn__schedule { BFN__SCHEDULE_CONSTANT = 0, BFN__SCHEDULE_COSINE = 1 } bfn__schedule;
 
+/* data.kind */
+typedef enum bfn__form { BFN__FORM_TEXT = 0, BFN__FORM_IMAGE = 1 } bfn__form;
+
 typedef struct bfn__config {
     struct {
-        int kind;     /* 0: text */
-        int alphabet; /* 0: text8, 1: chars */
+        int kind;     /* bfn__form */
+        int alphabet; /* text; 0: text8, 1: chars */
         int lines, truncate;
         size_t seq_len; /* T */
         double fractions[3];
+        size_t height, width, channels; /* images; 0: not known yet */
+        int flip;
+        double valid; /* part of the training images that validates */
     } data;
     struct {
         int class_index; /* bfn__config_class() gives the name */
         size_t n_options;
         char keys[BFN__CONFIG_MAX_OPTIONS][BFN__CONFIG_MAX_KEY];
         double values[BFN__CONFIG_MAX_OPTIONS];
-    } network; /* without seq_len, vocab_size: these follow from data and flow */
+    } network; /* resolved: with the options that follow from data and flow */
     struct {
         int kind; /* bfn_data_kind - 1 */
         size_t n_classes;
@@ -56,11 +63,15 @@ bfn_status bfn__config_set(bfn_context *ctx, bfn__config *config, const char *ke
 /* One override "train.lr=1e-3". */
 bfn_status bfn__config_override(bfn_context *ctx, bfn__config *config, const char *assignment);
 
-/* Fill in what follows from the data (n_classes: its vocabulary; 0: unknown, taken from the configuration), check the flow, build
- * the network and take its full list of options. *net is the caller's. */
+/* Fill in what follows from the data (n_classes: a text's vocabulary; 0: unknown, taken from the configuration; images: their size has
+ * been put into data.height, width and channels), check the flow, build the network and take its full list of options. *net is the
+ * caller's. */
 bfn_status bfn__config_resolve(bfn_context *ctx, bfn__config *config, size_t n_classes, bfn__net **net);
 
 bfn_flow bfn__config_flow(const bfn__config *config);
+size_t bfn__config_positions(const bfn__config *config); /* D of a resolved configuration: T, or H W C */
+/* Levels of grey that images are reduced to: flow.n_classes, or its default. */
+size_t bfn__config_levels(const bfn__config *config);
 const char *bfn__config_class(const bfn__config *config);
 
 /* YAML text of every field, freed with bfn__free. */

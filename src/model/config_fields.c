@@ -17,72 +17,75 @@
 #include <string.h>
 
 #define AT(section, member) #section "." #member
-#define SIZE(section, member, low, high, value, may_change, text)                                                      \
+#define ENTRY(name, type, member, n, low, high, choices, may_change, forms, text, ...)                                 \
     {                                                                                                                  \
-        AT(section, member), BFN__FIELD_SIZE, offsetof(bfn__config, section.member), 1, low, high, {value}, NULL,      \
-            may_change, text                                                                                           \
+        name, type, offsetof(bfn__config, member), n, low, high, {__VA_ARGS__}, choices, may_change, forms, text       \
     }
-#define REAL(section, member, low, high, value, may_change, text)                                                      \
-    {                                                                                                                  \
-        AT(section, member), BFN__FIELD_REAL, offsetof(bfn__config, section.member), 1, low, high, {value}, NULL,      \
-            may_change, text                                                                                           \
-    }
-#define FLAG(section, member, value, text)                                                                             \
-    {                                                                                                                  \
-        AT(section, member), BFN__FIELD_BOOL, offsetof(bfn__config, section.member), 1, 0, 1, {value}, NULL, false,    \
-            text                                                                                                       \
-    }
-#define WORD(section, member, key, choices, value, text)                                                               \
-    {                                                                                                                  \
-#section "." key, BFN__FIELD_CHOICE, offsetof(bfn__config, section.member), 1, 0, 0,                           \
-            {value }, choices, false, text                                                                             \
-    }
+/* Whole number, number, list of numbers, yes or no, one of some words. */
+#define SIZE(section, member, low, high, value, may_change, forms, text)                                               \
+    ENTRY(AT(section, member), BFN__FIELD_SIZE, section.member, 1, low, high, NULL, may_change, forms, text, value)
+#define REAL(section, member, low, high, value, may_change, forms, text)                                               \
+    ENTRY(AT(section, member), BFN__FIELD_REAL, section.member, 1, low, high, NULL, may_change, forms, text, value)
+#define LIST(section, member, n, low, high, forms, text, ...)                                                          \
+    ENTRY(AT(section, member), BFN__FIELD_REAL, section.member, n, low, high, NULL, false, forms, text, __VA_ARGS__)
+#define FLAG(section, member, value, forms, text)                                                                      \
+    ENTRY(AT(section, member), BFN__FIELD_BOOL, section.member, 1, 0, 1, NULL, false, forms, text, value)
+#define WORD(section, member, key, choices, value, may_change, forms, text)                                            \
+    ENTRY(#section "." key, BFN__FIELD_CHOICE, section.member, 1, 0, 0, choices, may_change, forms, text, value)
 #define TINY 1e-12
 #define MANY 1e9
+enum { ALL = BFN__FOR_ALL, TEXT = BFN__FOR_TEXT, IMAGE = BFN__FOR_IMAGE };
 
 /* clang-format off */
 static const bfn__field fields[] = {
-    WORD(data, kind, "kind", "text", 0, "what the data file holds"),
-    WORD(data, alphabet, "alphabet", "text8|chars", 0, "text8: a-z and space, raw text is cleaned; chars: the characters that occur"),
-    FLAG(data, lines, 0, "one sequence a line, padded (else one stream, cut into windows)"),
-    FLAG(data, truncate, 0, "cut lines longer than seq_len (else they are refused)"),
-    SIZE(data, seq_len, 1, 65536, 128, false, "characters a sequence"),
-    {"data.fractions", BFN__FIELD_REAL, offsetof(bfn__config, data.fractions), 3, 0, 1, {0.9, 0.05, 0.05}, NULL, false,
-     "parts for training, validation and test"},
-    WORD(network, class_index, "class", "gpt", 0, "the network; its options stand beside it (n_layer, n_head, n_embd, ...)"),
-    WORD(flow, kind, "kind", "continuous|discretised|discrete", 2, "kind of data that the flow blurs; text is discrete"),
-    SIZE(flow, n_classes, 0, 65536, 0, false, "classes or bins; 0: as many as the alphabet has"),
-    REAL(flow, max_sqrt_beta, TINY, 100, 0.75, false, "discrete: square root of the final accuracy"),
-    REAL(flow, min_variance, TINY, 0.999999, 1e-6, false, "continuous, discretised: variance left at the end"),
-    REAL(flow, clip, 0, 1e6, 1, false, "continuous: predictions are clipped to this; 0: not at all"),
-    {"train.loss", BFN__FIELD_CHOICE, offsetof(bfn__config, train.loss), 1, 0, 0, {0}, "continuous_time|cross_entropy", true,
-     "what is minimised: the bound itself, or the surrogate of the same minimum that learns faster at first (resume may switch)"},
-    SIZE(train, batch, 1, 65536, 32, false, "sequences a forward and backward pass"),
-    SIZE(train, accumulate, 1, 65536, 1, false, "passes an optimiser step"),
-    SIZE(train, steps, 1, MANY, 10000, true, "optimiser steps"),
-    REAL(train, lr, 0, 1e6, 1e-3, false, "learning rate after warm-up"),
-    WORD(train, schedule, "schedule", "constant|cosine", 1, "learning rate after warm-up"),
-    SIZE(train, warmup, 0, MANY, 200, false, "steps of linear warm-up"),
-    REAL(train, min_lr_ratio, 0, 1, 0.02, false, "cosine: where it ends, as a part of lr"),
-    {"train.betas", BFN__FIELD_REAL, offsetof(bfn__config, train.betas), 2, 0, 0.999999, {0.9, 0.98}, NULL, false,
-     "AdamW: decay of the two moments"},
-    REAL(train, eps, 0, 1, 1e-8, false, "AdamW: added to the denominator"),
-    REAL(train, weight_decay, 0, 10, 0.01, false, "AdamW: decoupled decay of linear weights"),
-    REAL(train, clip_norm, 0, 1e9, 1, false, "largest gradient norm; 0: no clipping"),
-    REAL(train, ema, 0, 0.999999999, 0.999, false, "decay of the averaged weights (warmed up: min(ema, (1+n)/(10+n)))"),
-    {"train.seed", BFN__FIELD_SEED, offsetof(bfn__config, train.seed), 1, 0, 1.8446744073709552e19, {1}, NULL, false,
-     "seed of weights, order, times and noise"},
-    SIZE(train, max_bad_steps, 1, 1e6, 20, true, "steps in a row without finite numbers before giving up"),
-    SIZE(train, valid_every, 0, MANY, 500, true, "steps between validations; 0: never"),
-    SIZE(train, valid_batches, 1, 65536, 8, true, "batches of a validation"),
-    SIZE(train, checkpoint_every, 0, MANY, 500, true, "steps between checkpoints; 0: only at the end"),
-    SIZE(train, keep, 1, 1000, 1, true, "newest checkpoints kept (beside the best)"),
-    SIZE(train, sample_every, 0, MANY, 500, true, "steps between sample texts; 0: never"),
-    SIZE(train, sample_n, 1, 1000, 4, true, "sample texts each time"),
-    SIZE(train, sample_nfe, 2, 1000, 20, true, "network evaluations of a sample text"),
-    SIZE(train, log_every, 1, MANY, 10, true, "steps between lines of log.jsonl"),
+    WORD(data, kind, "kind", "text|image", 0, false, ALL, "what the data is: a text file; images (a folder of PNG, IDX, CIFAR-10)"),
+    WORD(data, alphabet, "alphabet", "text8|chars", 0, false, TEXT, "text8: a-z and space, raw text is cleaned; chars: the characters that occur"),
+    FLAG(data, lines, 0, TEXT, "one sequence a line, padded (else one stream, cut into windows)"),
+    FLAG(data, truncate, 0, TEXT, "cut lines longer than seq_len (else they are refused)"),
+    SIZE(data, seq_len, 1, 65536, 128, false, TEXT, "characters a sequence"),
+    LIST(data, fractions, 3, 0, 1, TEXT, "parts for training, validation and test", 0.9, 0.05, 0.05),
+    SIZE(data, height, 0, 4096, 0, false, IMAGE, "rows of an image; 0: taken from the data"),
+    SIZE(data, width, 0, 4096, 0, false, IMAGE, "columns of an image; 0: taken from the data"),
+    SIZE(data, channels, 0, 4, 0, false, IMAGE, "1 grey, 3 colours; 0: taken from the data"),
+    FLAG(data, flip, 0, IMAGE, "training images are mirrored at random (left to right)"),
+    REAL(data, valid, 0, 0.5, 0.01, false, IMAGE, "part of the training images that is kept for validation"),
+    WORD(network, class_index, "class", "gpt|unet_vdm|unet_adm", 0, false, ALL, "the network: gpt for text, a U-Net for images; its options stand beside it"),
+    WORD(flow, kind, "kind", "continuous|discretised|discrete", 2, false, ALL, "kind of data that the flow blurs; text is discrete, discrete images are black and white"),
+    SIZE(flow, n_classes, 0, 65536, 0, false, ALL, "classes or bins; 0: the alphabet's symbols; images: 256 bins, discrete 2; continuous 0: all 256 levels"),
+    REAL(flow, max_sqrt_beta, TINY, 100, 0.75, false, ALL, "discrete: square root of the final accuracy"),
+    REAL(flow, min_variance, TINY, 0.999999, 1e-6, false, ALL, "continuous, discretised: variance left at the end (256 bins 1e-6, 16 bins 1e-3)"),
+    REAL(flow, clip, 0, 1e6, 1, false, ALL, "continuous: predictions are clipped to this; 0: not at all"),
+    WORD(train, loss, "loss", "continuous_time|cross_entropy", 0, true, ALL,
+     "what is minimised: the bound itself, or (discrete data) the surrogate of the same minimum that learns faster at first (resume may switch)"),
+    SIZE(train, batch, 1, 65536, 32, false, ALL, "sequences or images a forward and backward pass"),
+    SIZE(train, accumulate, 1, 65536, 1, false, ALL, "passes an optimiser step"),
+    SIZE(train, steps, 1, MANY, 10000, true, ALL, "optimiser steps"),
+    REAL(train, lr, 0, 1e6, 1e-3, false, ALL, "learning rate after warm-up"),
+    WORD(train, schedule, "schedule", "constant|cosine", 1, false, ALL, "learning rate after warm-up"),
+    SIZE(train, warmup, 0, MANY, 200, false, ALL, "steps of linear warm-up"),
+    REAL(train, min_lr_ratio, 0, 1, 0.02, false, ALL, "cosine: where it ends, as a part of lr"),
+    LIST(train, betas, 2, 0, 0.999999, ALL, "AdamW: decay of the two moments", 0.9, 0.98),
+    REAL(train, eps, 0, 1, 1e-8, false, ALL, "AdamW: added to the denominator"),
+    REAL(train, weight_decay, 0, 10, 0.01, false, ALL, "AdamW: decoupled decay of linear and convolution weights"),
+    REAL(train, clip_norm, 0, 1e9, 1, false, ALL, "largest gradient norm; 0: no clipping"),
+    REAL(train, ema, 0, 0.999999999, 0.999, false, ALL, "decay of the averaged weights (warmed up: min(ema, (1+n)/(10+n)))"),
+    ENTRY("train.seed", BFN__FIELD_SEED, train.seed, 1, 0, 1.8446744073709552e19, NULL, false, ALL, "seed of weights, order, times and noise", 1),
+    SIZE(train, max_bad_steps, 1, 1e6, 20, true, ALL, "steps in a row without finite numbers before giving up"),
+    SIZE(train, valid_every, 0, MANY, 500, true, ALL, "steps between validations; 0: never"),
+    SIZE(train, valid_batches, 1, 65536, 8, true, ALL, "batches of a validation"),
+    SIZE(train, checkpoint_every, 0, MANY, 500, true, ALL, "steps between checkpoints; 0: only at the end"),
+    SIZE(train, keep, 1, 1000, 1, true, ALL, "newest checkpoints kept (beside the best)"),
+    SIZE(train, sample_every, 0, MANY, 500, true, ALL, "steps between samples (texts, or a grid of images); 0: never"),
+    SIZE(train, sample_n, 1, 1000, 4, true, ALL, "samples each time"),
+    SIZE(train, sample_nfe, 2, 1000, 20, true, ALL, "network evaluations of a sample"),
+    SIZE(train, log_every, 1, MANY, 10, true, ALL, "steps between lines of log.jsonl"),
 };
 /* clang-format on */
+
+bool bfn__field_applies(const bfn__field *field, const bfn__config *config)
+{
+    return (field->forms >> config->data.kind & 1) != 0;
+}
 
 size_t bfn__n_fields(void)
 {

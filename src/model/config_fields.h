@@ -22,8 +22,14 @@ typedef struct bfn__field {
     double fallback[BFN__FIELD_MAX_VALUES];
     const char *choices;
     bool may_change; /* a resumed run may be given another value */
+    unsigned forms;  /* kinds of data that it belongs to: BFN__FOR_ bits */
     const char *text;
 } bfn__field;
+
+enum { BFN__FOR_TEXT = 1 << BFN__FORM_TEXT, BFN__FOR_IMAGE = 1 << BFN__FORM_IMAGE, BFN__FOR_ALL = 3 };
+
+/* Does the field belong to the configuration's kind of data? */
+bool bfn__field_applies(const bfn__field *field, const bfn__config *config);
 
 size_t bfn__n_fields(void);
 const bfn__field *bfn__field_at(size_t i);

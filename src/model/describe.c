@@ -1,6 +1,7 @@
 /* describe.c: the small JSON texts in a checkpoint's metadata.
  *
- *   bfn.data   {"alphabet": "symbols in order", "pad": bool, "variance": tr Cov / T, "sha256": "of the data file"}
+ *   bfn.data   {"alphabet": "symbols in order", "pad": bool, "variance": tr Cov / D, "sha256": "of the data"}
+ *              images: {"name": "mnist", "labels": classes that labels name, "variance", "sha256"}
  *   bfn.train  {"step": n, "bad_steps": n, "bad_in_row": n, "valid_bound": bits, "best_bound": bits, "weights": "raw" or "ema"}
  *
  * The data's mean is a tensor (data.mean) so that its floats survive exactly. Whatever is missing reads as unknown, whatever
@@ -10,6 +11,7 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +34,10 @@ char *bfn__data_info_write(const bfn__data_info *data)
         json_object_set_new(object, "alphabet", json_string(bfn__alphabet_symbols(data->alphabet)));
         json_object_set_new(object, "pad", json_boolean(bfn__alphabet_pad(data->alphabet) >= 0));
     }
+    if (data->name[0] != '\0')
+        json_object_set_new(object, "name", json_string(data->name));
+    if (data->n_labels > 0)
+        json_object_set_new(object, "labels", json_integer((json_int_t)data->n_labels));
     if (data->mean != NULL)
         json_object_set_new(object, "variance", real_or_null(data->variance));
     if (data->sha256[0] != '\0')
@@ -106,14 +112,14 @@ void bfn__data_info_free(bfn_context *ctx, bfn__data_info *data)
     memset(data, 0, sizeof *data);
 }
 
-static bfn_status read_mean(bfn_context *ctx, const bfn__safetensors *st, size_t T, size_t K, bfn__data_info *data)
+static bfn_status read_mean(bfn_context *ctx, const bfn__safetensors *st, size_t D, size_t K, bfn__data_info *data)
 {
     const bfn__st_tensor *mean = bfn__safetensors_find(st, "data.mean");
     if (mean == NULL)
         return BFN_OK;
-    if (mean->count != K && mean->count != T * K)
+    if (mean->count != K && mean->count != D * K)
         return bfn__fail(ctx, BFN_ERR_INPUT, "\"data.mean\" has %zu numbers, the configuration needs %zu or %zu",
-                         mean->count, K, T * K);
+                         mean->count, K, D * K);
     data->mean_rows = mean->count / K;
     data->mean = bfn__calloc(ctx, mean->count, sizeof(float));
     if (data->mean == NULL)
@@ -141,7 +147,7 @@ static bfn_status read_alphabet(bfn_context *ctx, const json_t *object, size_t K
     return BFN_OK;
 }
 
-bfn_status bfn__data_info_read(bfn_context *ctx, const bfn__safetensors *st, size_t T, size_t K, bfn__data_info *data)
+bfn_status bfn__data_info_read(bfn_context *ctx, const bfn__safetensors *st, size_t D, size_t K, bfn__data_info *data)
 {
     memset(data, 0, sizeof *data);
     json_t *object;
@@ -150,10 +156,14 @@ bfn_status bfn__data_info_read(bfn_context *ctx, const bfn__safetensors *st, siz
         return status;
     status = read_alphabet(ctx, object, K, data);
     if (status == BFN_OK)
-        status = read_mean(ctx, st, T, K, data);
+        status = read_mean(ctx, st, D, K, data);
     data->variance = real_of(object, "variance");
     if (status == BFN_OK && data->mean != NULL && !(data->variance >= 0.0))
         status = bfn__fail(ctx, BFN_ERR_INPUT, "metadata bfn.data: \"variance\" is missing or negative");
+    data->n_labels = (size_t)count_of(object, "labels");
+    const char *name = json_string_value(json_object_get(object, "name"));
+    if (name != NULL)
+        snprintf(data->name, sizeof data->name, "%s", name);
     const char *sha256 = json_string_value(json_object_get(object, "sha256"));
     if (sha256 != NULL && strlen(sha256) == BFN__SHA256_TEXT - 1)
         memcpy(data->sha256, sha256, BFN__SHA256_TEXT);

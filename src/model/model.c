@@ -40,6 +40,7 @@ static bfn_status model_new(bfn_context *ctx, bfn_model **out, const bfn_model_o
     model->ctx = ctx;
     model->options = checked;
     model->train.valid_bound = model->train.best_bound = NAN;
+    model->label = -1;
     bfn__use_openmp(ctx);
     bfn__config_init(&model->config);
     *out = model;
@@ -55,6 +56,7 @@ void bfn_model_destroy(bfn_model *model)
     bfn__net_destroy(model->net);
     bfn__data_info_free(ctx, &model->data);
     bfn__free(ctx, model->mean);
+    bfn__free(ctx, model->labels);
     bfn__free(ctx, model->params);
     bfn__free(ctx, model->config_text);
     for (size_t i = 0; model->tensors != NULL && i < model->n_tensors; i++)
@@ -67,7 +69,7 @@ void bfn_model_destroy(bfn_model *model)
 static bfn_status finish_network(bfn_model *model)
 {
     model->flow = bfn__config_flow(&model->config);
-    model->D = bfn__net_positions(model->net);
+    model->D = bfn__config_positions(&model->config);
     for (size_t i = 0; i < bfn__net_n_params(model->net); i++)
         if (bfn__net_param(model->net, i)->trained)
             model->n_parameters += bfn__net_param(model->net, i)->count;
@@ -77,7 +79,7 @@ static bfn_status finish_network(bfn_model *model)
     return bfn__config_write(model->ctx, &model->config, &model->config_text);
 }
 
-/* [D,K] for samplers, from the [K] or [T,K] of the file. */
+/* [D,K] for samplers, from the [K] or [D,K] of the file. */
 static bfn_status spread_mean(bfn_model *model)
 {
     const bfn__data_info *data = &model->data;
@@ -216,7 +218,8 @@ bfn_status bfn_model_create(bfn_context *ctx, bfn_model **out, const char *yaml,
         status = bfn__config_resolve(ctx, &model->config, 0, &model->net);
     if (status == BFN_OK)
         status = finish_network(model);
-    if (status == BFN_OK && model->config.data.alphabet == 0 && model->flow.n_classes == 27)
+    bool text8 = model->config.data.kind == BFN__FORM_TEXT && model->config.data.alphabet == 0;
+    if (status == BFN_OK && text8 && model->flow.n_classes == 27)
         status = bfn__alphabet_text8(ctx, &model->data.alphabet);
     if (status != BFN_OK) {
         bfn_model_destroy(model);
@@ -239,6 +242,11 @@ void bfn_model_get_info(const bfn_model *model, bfn_model_info *info)
         .weights = model->train.weights[0] != '\0' ? model->train.weights : "raw",
         .flow = model->flow,
         .positions = model->D,
+        .height = model->config.data.height,
+        .width = model->config.data.width,
+        .channels = model->config.data.channels,
+        .n_labels = bfn__net_n_labels(model->net),
+        .data_name = model->data.name,
         .n_parameters = model->n_parameters,
         .flops = bfn__net_flops(model->net),
         .precision = bf16 ? BFN_PRECISION_BF16 : BFN_PRECISION_F32,

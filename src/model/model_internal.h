@@ -9,11 +9,14 @@
 
 enum { BFN__SHA256_TEXT = 65 };
 
-/* What a checkpoint says of its data: metadata "bfn.data" (JSON) and tensor "data.mean" ([K] when all positions share it, or [T,K]). */
+/* What a checkpoint says of its data: metadata "bfn.data" (JSON) and tensor "data.mean" ([K] when all positions share it, or [D,K]; K is the
+ * state's width: 1 for continuous and discretised data). */
 typedef struct bfn__data_info {
     bfn__alphabet *alphabet; /* NULL: not a text model, or not known */
+    char name[64];           /* of a set of images, "mnist"; "" */
+    size_t n_labels;         /* classes that its labels name; 0: no labels */
     float *mean;             /* [mean_rows, K]; NULL: moments not known */
-    size_t mean_rows;        /* 1 or T */
+    size_t mean_rows;        /* 1 or D */
     double variance;
     char sha256[BFN__SHA256_TEXT]; /* of the data file; "" */
 } bfn__data_info;
@@ -21,7 +24,7 @@ typedef struct bfn__data_info {
 void bfn__data_info_free(bfn_context *ctx, bfn__data_info *data);
 /* JSON text, freed with free(). NULL: out of memory. */
 char *bfn__data_info_write(const bfn__data_info *data);
-bfn_status bfn__data_info_read(bfn_context *ctx, const bfn__safetensors *st, size_t T, size_t K, bfn__data_info *data);
+bfn_status bfn__data_info_read(bfn_context *ctx, const bfn__safetensors *st, size_t D, size_t K, bfn__data_info *data);
 
 /* What a checkpoint says of its training: metadata "bfn.train" (JSON). */
 typedef struct bfn__train_info {
@@ -70,7 +73,10 @@ struct bfn_model {
     bfn__net *net;
     float *params; /* arena */
     bfn__exec *exec;
-    size_t batch; /* that exec is compiled for; 0: not yet */
+    size_t batch;         /* that exec is compiled for; 0: not yet */
+    int32_t label;        /* networks with labels: class of all samples; -1: sample i has class i mod n_labels */
+    const int32_t *given; /* not NULL: labels of the samples of the next calls (bfn__dataset's items) */
+    int32_t *labels;      /* [batch] */
     bfn_flow flow;
     size_t D;
     size_t n_parameters;

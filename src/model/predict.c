@@ -56,17 +56,45 @@ bfn_status bfn_model_reserve(bfn_model *model, size_t batch)
         bfn__exec_destroy(exec);
         return status;
     }
+    int32_t *labels = bfn__calloc(model->ctx, batch, sizeof *labels);
+    if (labels == NULL) {
+        bfn__exec_destroy(exec);
+        return BFN_ERR_MEMORY;
+    }
+    bfn__free(model->ctx, model->labels);
+    model->labels = labels;
     bfn__exec_destroy(model->exec);
     model->exec = exec;
     model->batch = batch;
     return BFN_OK;
 }
 
+bfn_status bfn_model_set_label(bfn_model *model, int label)
+{
+    size_t n = bfn__net_n_labels(model->net);
+    if (n == 0)
+        return bfn__fail(model->ctx, BFN_ERR_ARGUMENT, "class: the model's network takes no classes");
+    if (label < -1 || (label >= 0 && (size_t)label >= n))
+        return bfn__fail(model->ctx, BFN_ERR_ARGUMENT, "class: found %d, needs 0 to %zu, or -1 for all in turn", label,
+                         n - 1);
+    model->label = label;
+    return BFN_OK;
+}
+
+static void set_labels(const bfn_model *model, size_t first, size_t n)
+{
+    size_t n_labels = bfn__net_n_labels(model->net);
+    for (size_t i = 0; i < n && n_labels > 0; i++)
+        model->labels[i] = model->label >= 0 ? model->label : (int32_t)((first + i) % n_labels);
+    bfn__exec_set_labels(model->exec, model->given != NULL ? model->given : model->labels);
+}
+
 int bfn_model_predict(void *user, size_t first, size_t n, const double *t, const float *shown, float *out)
 {
-    (void)first;
     bfn_model *model = user;
     bfn_status status = bfn_model_reserve(model, n);
+    if (status == BFN_OK)
+        set_labels(model, first, n);
     if (status == BFN_OK)
         status = bfn__exec_forward(model->exec, n, shown, t, out);
     return (int)status;

@@ -1,4 +1,4 @@
-/* runfolder.c: the run folder beside its checkpoints: lock, log.jsonl, samples.txt, config.yaml.
+/* runfolder.c: the run folder beside its checkpoints: lock, log.jsonl, samples.txt or samples-<step>.png, config.yaml.
  *
  * The lock is an flock on <run>/lock: the kernel drops it with the process that held it, so a crash leaves nothing stale. A resumed
  * run cuts log and samples back to the step it resumes from, so that a killed run leaves no line twice.
@@ -6,6 +6,7 @@
  */
 #include "train/trainer.h"
 
+#include "bfn/picture.h"
 #include "io/file.h"
 #include "io/yaml.h"
 
@@ -120,11 +121,10 @@ bfn_status bfn__run_open_log(bfn__trainer *tr, bool resume)
     return BFN_OK;
 }
 
-static void warn_log(bfn__trainer *tr, const char *name)
+void bfn__run_warn(bfn__trainer *tr, const char *name, const char *why)
 {
     if (!tr->log_failed)
-        bfn__log(tr->ctx, "%s/%s: cannot be written: %s; the training goes on", tr->options->out_dir, name,
-                 strerror(errno));
+        bfn__log(tr->ctx, "%s/%s: cannot be written: %s; the training goes on", tr->options->out_dir, name, why);
     tr->log_failed = true;
 }
 
@@ -153,18 +153,21 @@ void bfn__run_log_step(bfn__trainer *tr)
     put_number(tr->log, "bits", rounded(loss / log(2.0), 6));
     put_number(tr->log, "grad_norm", rounded(tr->last_norm, 4));
     put_number(tr->log, "lr", rounded(tr->last_lr, 6));
-    put_number(tr->log, "tokens_per_second", rounded(tr->rate, 4));
+    if (tr->config.data.kind == BFN__FORM_TEXT)
+        put_number(tr->log, "tokens_per_second", rounded(tr->rate, 4));
+    else
+        put_number(tr->log, "images_per_second", rounded(tr->rate / (double)tr->D, 4));
     put_number(tr->log, "seconds", rounded(bfn__seconds() - tr->started, 6));
     put_number(tr->log, "valid_loss", rounded(tr->valid_loss, 6));
     put_number(tr->log, "valid_bound", rounded(tr->info.valid_bound, 6));
     fprintf(tr->log, ",\"bad_steps\":%llu}\n", (unsigned long long)tr->info.bad_steps);
     if (fflush(tr->log) != 0 || ferror(tr->log)) {
-        warn_log(tr, "log.jsonl");
+        bfn__run_warn(tr, "log.jsonl", strerror(errno));
         clearerr(tr->log);
     }
 }
 
-void bfn__run_log_samples(bfn__trainer *tr)
+static void log_texts(bfn__trainer *tr)
 {
     char path[PATH_MAX];
     bfn__run_path(tr, "samples.txt", path);
@@ -174,7 +177,49 @@ void bfn__run_log_samples(bfn__trainer *tr)
     if (file != NULL && fclose(file) != 0)
         good = false;
     if (!good)
-        warn_log(tr, "samples.txt");
+        bfn__run_warn(tr, "samples.txt", strerror(errno));
+}
+
+/* The newest grid under a name that a viewer can stay open on, and one for each step. */
+static void log_pictures(bfn__trainer *tr)
+{
+    const bfn__config *c = &tr->config;
+    size_t n = c->train.sample_n;
+    char step[24], seed[24], nfe[24], name[48];
+    snprintf(step, sizeof step, "%llu", (unsigned long long)tr->info.step);
+    snprintf(seed, sizeof seed, "%llu", (unsigned long long)c->train.seed);
+    snprintf(nfe, sizeof nfe, "%zu", c->train.sample_nfe);
+    snprintf(name, sizeof name, "samples-%s.png", step);
+    const bfn_picture_text texts[] = {
+        {"bfn.step", step}, {"bfn.seed", seed}, {"bfn.method", "sde2m"}, {"bfn.evaluations", nfe}};
+    bfn_pictures grid = BFN_PICTURES_INIT;
+    uint8_t *pixels = bfn__calloc(tr->ctx, n, tr->D);
+    bool good = pixels != NULL;
+    if (good) {
+        bfn_samples_to_pixels(&tr->flow, n * tr->D, tr->samples, pixels);
+        grid.n = n;
+        grid.height = c->data.height;
+        grid.width = c->data.width;
+        grid.channels = c->data.channels;
+        grid.pixels = pixels;
+        grid.texts = texts;
+        grid.n_texts = sizeof texts / sizeof texts[0];
+        bfn__run_path(tr, "samples.png", tr->sample_text);
+        good = bfn_pictures_save_png(tr->ctx, tr->sample_text, &grid) == BFN_OK;
+        bfn__run_path(tr, name, tr->sample_text);
+        good = good && bfn_pictures_save_png(tr->ctx, tr->sample_text, &grid) == BFN_OK;
+    }
+    bfn__free(tr->ctx, pixels);
+    if (!good)
+        bfn__run_warn(tr, name, bfn_errmsg(tr->ctx));
+}
+
+void bfn__run_log_samples(bfn__trainer *tr)
+{
+    if (tr->config.data.kind == BFN__FORM_TEXT)
+        log_texts(tr);
+    else
+        log_pictures(tr);
 }
 
 void bfn__run_close(bfn__trainer *tr)

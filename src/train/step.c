@@ -1,8 +1,8 @@
 /* step.c: one optimiser step: draw, show, forward, loss, backward, clip, AdamW, average.
  *
- * Times are stratified: with one uniform u for the whole step, sequence b of B gets t_b = (u + b)/B (2308.07037 draws them independently; the
- * estimate stays unbiased and loses most of the variance over t). The data of sequence b is random anyway, so no permutation is needed.
- * The gradient is that of the mean loss over all positions of all sequences of the step, whatever the number of accumulated passes.
+ * Times are stratified: with one uniform u for the whole step, sample b of B gets t_b = (u + b)/B (2308.07037 draws them independently; the
+ * estimate stays unbiased and loses most of the variance over t). The data of sample b is random anyway, so no permutation is needed.
+ * The gradient is that of the mean loss over all positions of all samples of the step, whatever the number of accumulated passes.
  *
  * The loss of a BFN is bounded, so numbers go wrong in the weights first: a step whose loss or gradient norm is not finite is dropped
  * (weights, moments and average as they were) and counted.
@@ -48,20 +48,26 @@ typedef struct batch_job {
     bool gradient;
 } batch_job;
 
-/* Validation windows are spread over the split; times go through them in an order that does not follow the text. */
+/* Where the D values of sample i lie, whatever their type. */
+static void *item_of(const bfn__trainer *tr, size_t i)
+{
+    return (char *)tr->items + i * tr->D * sizeof(float);
+}
+
+/* Validation items are spread over the split; times go through them in an order that does not follow the data. */
 static void place_valid(bfn__trainer *tr, const bfn__batch_plan *plan, size_t i)
 {
-    size_t w = (size_t)plan->first + i, n = plan->n_windows;
-    size_t sequences = bfn__textset_n_sequences(tr->text, plan->split);
+    size_t w = (size_t)plan->first + i, n = plan->n_items;
+    size_t available = bfn__dataset_n(tr->set, plan->split);
     size_t stride = (size_t)(0.6180339887498949 * (double)n) | 1;
     while (stride > 1 && n % stride == 0)
         stride -= 2;
-    bfn__textset_sequence(tr->text, plan->split, (size_t)((double)w * (double)sequences / (double)n),
-                          tr->tokens + i * tr->D);
+    bfn__dataset_item(tr->set, plan->split, (size_t)((double)w * (double)available / (double)n), item_of(tr, i),
+                      &tr->labels[i]);
     tr->t[i] = ((double)(w * stride % n) + 0.5) / (double)n;
 }
 
-static void draw_sequence(void *arg, size_t i)
+static void draw_sample(void *arg, size_t i)
 {
     const batch_job *job = arg;
     bfn__trainer *tr = job->tr;
@@ -69,9 +75,8 @@ static void draw_sequence(void *arg, size_t i)
     uint64_t number = plan->first + i, seed = tr->config.train.seed;
     bool training = plan->split == BFN__SPLIT_TRAIN;
     float *state = tr->state + i * tr->D * tr->K;
-    int32_t *tokens = tr->tokens + i * tr->D;
     if (training) {
-        bfn__textset_training(tr->text, seed, number, tokens);
+        bfn__dataset_training(tr->set, seed, number, item_of(tr, i), &tr->labels[i]);
         tr->t[i] = (plan->offset + (double)(plan->index_in_step + i)) / (double)tr->total;
     } else {
         place_valid(tr, plan, i);
@@ -80,11 +85,11 @@ static void draw_sequence(void *arg, size_t i)
         tr->t[i] = 1.0;
     uint32_t draw = bfn__draw(training ? ROW_NOISE : ROW_VALID, BFN__DRAW_NOISE);
     bfn__random_normals(seed, number, draw, 0, tr->D * tr->K, state);
-    bfn_flow_draw(&tr->flow, 1, tr->D, tokens, &tr->t[i], state, state);
+    bfn_flow_draw(&tr->flow, 1, tr->D, item_of(tr, i), &tr->t[i], state, state);
     bfn_flow_show(&tr->flow, 1, tr->D, state, tr->seen + i * tr->shown);
 }
 
-static void lose_sequence(void *arg, size_t i)
+static void lose_sample(void *arg, size_t i)
 {
     const batch_job *job = arg;
     bfn__trainer *tr = job->tr;
@@ -92,7 +97,7 @@ static void lose_sequence(void *arg, size_t i)
     options.kind = job->plan->kind;
     float *d_out = job->gradient ? tr->d_out + i * tr->out : NULL;
     double *loss = tr->loss + i * tr->D;
-    bfn_status status = bfn_flow_loss(NULL, &tr->flow, &options, 1, tr->D, tr->tokens + i * tr->D, &tr->t[i],
+    bfn_status status = bfn_flow_loss(NULL, &tr->flow, &options, 1, tr->D, item_of(tr, i), &tr->t[i],
                                       tr->state + i * tr->D * tr->K, tr->output + i * tr->out, loss, d_out);
     double sum = 0.0;
     for (size_t d = 0; d < tr->D; d++)
@@ -107,11 +112,12 @@ bfn_status bfn__trainer_forward(bfn__trainer *tr, const bfn__batch_plan *plan, b
 {
     batch_job job = {tr, plan, gradient};
     *loss = 0.0;
-    bfn__parallel(tr->ctx, plan->n, draw_sequence, &job);
+    bfn__parallel(tr->ctx, plan->n, draw_sample, &job);
+    bfn__exec_set_labels(tr->exec, tr->labels);
     bfn_status status = bfn__exec_forward(tr->exec, plan->n, tr->seen, tr->t, tr->output);
     if (status != BFN_OK)
         return status;
-    bfn__parallel(tr->ctx, plan->n, lose_sequence, &job);
+    bfn__parallel(tr->ctx, plan->n, lose_sample, &job);
     for (size_t i = 0; i < plan->n; i++)
         *loss += tr->sums[i];
     return BFN_OK;

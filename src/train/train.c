@@ -61,58 +61,11 @@ static bfn_status read_config(bfn__trainer *tr, const bfn__config *stored)
     return status == BFN_OK ? apply_overrides(tr) : status;
 }
 
-static bfn_status create_text(bfn__trainer *tr, const bfn__bytes *bytes, const bfn__alphabet *fixed)
+/* Data, network and what both say of each other. */
+static bfn_status read_data(bfn__trainer *tr, const bfn__data_info *stored)
 {
-    const bfn__config *c = &tr->config;
-    bfn__textset_options options = {.alphabet = c->data.alphabet == 0 ? "text8" : "chars",
-                                    .lines = c->data.lines != 0,
-                                    .truncate_lines = c->data.truncate != 0,
-                                    .T = c->data.seq_len,
-                                    .fixed = fixed};
-    memcpy(options.fractions, c->data.fractions, sizeof options.fractions);
-    return bfn__textset_create(tr->ctx, &tr->text, bytes->data, bytes->size, tr->options->data_path, &options);
-}
-
-static bfn_status copy_alphabet(bfn__trainer *tr)
-{
-    const bfn__alphabet *from = bfn__textset_alphabet(tr->text);
-    return bfn__alphabet_from_symbols(tr->ctx, &tr->data.alphabet, bfn__alphabet_symbols(from),
-                                      bfn__alphabet_pad(from) >= 0);
-}
-
-static bfn_status read_text(bfn__trainer *tr, const bfn__data_info *stored)
-{
-    bfn__bytes bytes;
-    bfn_status status = bfn__file_map(tr->ctx, tr->options->data_path, BFN__LIMIT_TEXT_BYTES, &bytes);
-    if (status != BFN_OK)
-        return status;
-    bfn__sha256_hex(bytes.data, bytes.size, tr->data.sha256);
-    if (stored != NULL && strcmp(stored->sha256, tr->data.sha256) != 0)
-        status = bfn__fail(tr->ctx, BFN_ERR_ARGUMENT,
-                           "%s: sha256 %.12s..., the run was started with data of sha256 %.12s...",
-                           tr->options->data_path, tr->data.sha256, stored->sha256);
-    if (status == BFN_OK)
-        status = create_text(tr, &bytes, stored != NULL ? stored->alphabet : NULL);
-    bfn__file_unmap(tr->ctx, &bytes);
-    return status == BFN_OK ? copy_alphabet(tr) : status;
-}
-
-/* Moments of the training split; a stream has the same ones at every position, so one row is kept. */
-static bfn_status measure_moments(bfn__trainer *tr)
-{
-    size_t rows = tr->config.data.lines ? tr->D : 1, count;
-    if (!bfn__size_mul(tr->D, tr->K, &count))
-        return bfn__fail(tr->ctx, BFN_ERR_MEMORY, "moments: too many numbers");
-    float *all = bfn__calloc(tr->ctx, count, sizeof(float));
-    tr->data.mean = bfn__calloc(tr->ctx, rows * tr->K, sizeof(float));
-    tr->data.mean_rows = rows;
-    bfn_status status = all != NULL && tr->data.mean != NULL ? BFN_OK : BFN_ERR_MEMORY;
-    if (status == BFN_OK) {
-        tr->data.variance = bfn__textset_moments(tr->text, all);
-        memcpy(tr->data.mean, all, rows * tr->K * sizeof(float));
-    }
-    bfn__free(tr->ctx, all);
-    return status;
+    const bfn__dataset_options options = {.known = stored, .same = stored != NULL};
+    return bfn__dataset_open(tr->ctx, &tr->set, tr->options->data_path, &tr->config, &options);
 }
 
 /* ---- memory ---- */
@@ -127,7 +80,8 @@ static bfn_status allocate(bfn__trainer *tr)
             return BFN_ERR_MEMORY;
     tr->shown = bfn__net_shown_size(tr->net);
     tr->out = bfn__net_output_size(tr->net);
-    tr->tokens = bfn__calloc(ctx, B * tr->D, sizeof *tr->tokens);
+    tr->items = bfn__calloc(ctx, B * tr->D, sizeof(float));
+    tr->labels = bfn__calloc(ctx, B, sizeof *tr->labels);
     tr->t = bfn__calloc(ctx, B, sizeof *tr->t);
     tr->state = bfn__calloc(ctx, B * tr->D, tr->K * sizeof(float));
     tr->seen = bfn__calloc(ctx, B, tr->shown * sizeof(float));
@@ -135,10 +89,11 @@ static bfn_status allocate(bfn__trainer *tr)
     tr->d_out = bfn__calloc(ctx, B, tr->out * sizeof(float));
     tr->loss = bfn__calloc(ctx, B * tr->D, sizeof *tr->loss);
     tr->sums = bfn__calloc(ctx, B, sizeof *tr->sums);
-    tr->samples = bfn__calloc(ctx, n * tr->D, sizeof *tr->samples);
-    tr->sample_text = bfn__calloc(ctx, n, 4 * tr->D + 2);
-    bool all = tr->tokens && tr->t && tr->state && tr->seen && tr->output && tr->d_out && tr->loss && tr->sums &&
-               tr->samples && tr->sample_text;
+    tr->samples = bfn__calloc(ctx, n * tr->D, sizeof(float));
+    tr->sample_labels = bfn__calloc(ctx, n, sizeof *tr->sample_labels);
+    tr->sample_text = bfn__calloc(ctx, n * (4 * tr->D + 2) + PATH_MAX, 1);
+    bool all = tr->items && tr->labels && tr->sample_labels && tr->t && tr->state && tr->seen && tr->output &&
+               tr->d_out && tr->loss && tr->sums && tr->samples && tr->sample_text;
     return all ? BFN_OK : BFN_ERR_MEMORY;
 }
 
@@ -174,12 +129,12 @@ static void release(bfn__trainer *tr)
     bfn__run_close(tr);
     bfn_sampler_destroy(tr->sampler);
     bfn__exec_destroy(tr->exec);
-    bfn__textset_destroy(tr->text);
+    bfn__dataset_close(tr->set);
     bfn__data_info_free(ctx, &tr->data);
     bfn__net_destroy(tr->net);
-    void *blocks[] = {tr->config_text, tr->params, tr->ema,     tr->m,          tr->v,      tr->grads,
-                      tr->tokens,      tr->t,      tr->state,   tr->seen,       tr->output, tr->d_out,
-                      tr->loss,        tr->sums,   tr->samples, tr->sample_text};
+    void *blocks[] = {tr->config_text, tr->params, tr->ema,  tr->m,       tr->v,           tr->grads,
+                      tr->items,       tr->labels, tr->t,    tr->state,   tr->seen,        tr->output,
+                      tr->d_out,       tr->loss,   tr->sums, tr->samples, tr->sample_text, tr->sample_labels};
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
         bfn__free(ctx, blocks[i]);
 }
@@ -191,15 +146,15 @@ static bfn_status prepare(bfn__trainer *tr, const bfn__config *stored, const bfn
 {
     bfn_status status = read_config(tr, stored);
     if (status == BFN_OK)
-        status = read_text(tr, stored_data);
+        status = read_data(tr, stored_data);
     if (status == BFN_OK)
-        status = bfn__config_resolve(tr->ctx, &tr->config, bfn__alphabet_size(tr->data.alphabet), &tr->net);
+        status = bfn__config_resolve(tr->ctx, &tr->config, bfn__dataset_n_classes(tr->set), &tr->net);
     if (status == BFN_OK && stored != NULL)
         status = bfn__config_compare(tr->ctx, stored, &tr->config);
     if (status != BFN_OK)
         return status;
     tr->flow = bfn__config_flow(&tr->config);
-    tr->D = bfn__net_positions(tr->net);
+    tr->D = bfn__config_positions(&tr->config);
     tr->K = bfn_flow_state_width(&tr->flow);
     tr->total = tr->config.train.batch * tr->config.train.accumulate;
     status = bfn__config_write(tr->ctx, &tr->config, &tr->config_text);
@@ -209,7 +164,7 @@ static bfn_status prepare(bfn__trainer *tr, const bfn__config *stored, const bfn
         status = compile(tr);
     if (status == BFN_OK)
         status = prepare_sampler(tr);
-    return status == BFN_OK ? measure_moments(tr) : status;
+    return status == BFN_OK ? bfn__dataset_describe(tr->set, &tr->data) : status;
 }
 
 static bfn_status refuse_old_run(bfn__trainer *tr)
@@ -254,7 +209,7 @@ static bfn_status resume_from(bfn__trainer *tr, const bfn__safetensors *st, cons
     bfn_flow flow = bfn__config_flow(&stored);
     status = bfn__weights_check_shapes(tr->ctx, st, net, "net.");
     if (status == BFN_OK)
-        status = bfn__data_info_read(tr->ctx, st, bfn__net_positions(net), bfn_flow_state_width(&flow), &data);
+        status = bfn__data_info_read(tr->ctx, st, bfn__config_positions(&stored), bfn_flow_state_width(&flow), &data);
     bfn__net_destroy(net);
     if (status != BFN_OK)
         return bfn__fail_prefix(tr->ctx, status, path);
@@ -278,36 +233,26 @@ static bfn_status resume(bfn__trainer *tr)
     return status;
 }
 
-/* 30935236 as "30.9 M". */
-static void count_text(size_t n, char text[32])
-{
-    if (n >= 1000000)
-        snprintf(text, 32, "%.3g M", 1e-6 * (double)n);
-    else if (n >= 10000)
-        snprintf(text, 32, "%.3g k", 1e-3 * (double)n);
-    else
-        snprintf(text, 32, "%zu", n);
-}
-
 static void describe(bfn__trainer *tr)
 {
     size_t n = 0, arena = bfn__net_arena(tr->net) * sizeof(float);
-    char parameters[32], train[32], valid[32];
+    bool text = tr->config.data.kind == BFN__FORM_TEXT;
+    char parameters[32], data[200];
     for (size_t i = 0; i < bfn__net_n_params(tr->net); i++)
         if (bfn__net_param(tr->net, i)->trained)
             n += bfn__net_param(tr->net, i)->count;
-    count_text(n, parameters);
-    count_text(bfn__textset_n_symbols(tr->text, BFN__SPLIT_TRAIN), train);
-    count_text(bfn__textset_n_symbols(tr->text, BFN__SPLIT_VALID), valid);
-    bfn__log(tr->ctx, "network    %s, %s parameters, %.3g GFLOP a sequence forward", bfn__net_class(tr->net),
-             parameters, 1e-9 * bfn__net_flops(tr->net));
-    bfn__log(tr->ctx, "data       %s %s, %s more to validate; %zu symbols, sequences of %zu", train,
-             tr->config.data.lines ? "lines" : "characters", valid, bfn__alphabet_size(tr->data.alphabet), tr->D);
-    bfn__log(tr->ctx, "training   %zu steps of %zu sequences, %.0f MB of memory", tr->config.train.steps, tr->total,
-             1e-6 * (double)(5 * arena + bfn__exec_bytes(tr->exec)));
+    bfn__dataset_count(n, parameters);
+    bfn__dataset_summary(tr->set, data, sizeof data);
+    bfn__log(tr->ctx, "network    %s, %s parameters, %.3g GFLOP %s forward", bfn__net_class(tr->net), parameters,
+             1e-9 * bfn__net_flops(tr->net), text ? "a sequence" : "an image");
+    bfn__log(tr->ctx, "data       %s", data);
+    bfn__log(tr->ctx, "training   %zu steps of %zu %s, %.0f MB of memory", tr->config.train.steps, tr->total,
+             text ? "sequences" : "images", 1e-6 * (double)(5 * arena + bfn__exec_bytes(tr->exec)));
 }
 
 /* ---- the loop ---- */
+
+static const double PLOT_SECONDS = 30.0; /* between two drawings of loss.svg */
 
 static bool due(size_t every, uint64_t step, bool last)
 {
@@ -352,7 +297,7 @@ static bfn_status validate(bfn__trainer *tr)
     return BFN_OK;
 }
 
-/* Characters over seconds, both summed with older steps fading out: a slow step counts for as long as it took. */
+/* Positions over seconds, both summed with older steps fading out: a slow step counts for as long as it took. */
 static void time_step(bfn__trainer *tr)
 {
     const double fade = 0.95;
@@ -375,6 +320,8 @@ static int report(bfn__trainer *tr, const char *sample, bool saved)
         .grad_norm = tr->last_norm,
         .lr = tr->last_lr,
         .tokens_per_second = tr->rate,
+        .samples_per_second = tr->rate / (double)tr->D,
+        .images = tr->config.data.kind == BFN__FORM_IMAGE,
         .seconds = bfn__seconds() - tr->started,
         .seconds_left = (double)left * (double)tr->total * (double)tr->D / tr->rate,
         .valid_loss = tr->valid_loss,
@@ -403,7 +350,6 @@ static bfn_status after_step(bfn__trainer *tr, uint64_t *previous, bool *stop)
         bfn_status status = bfn__trainer_sample(tr);
         if (status != BFN_OK)
             return status;
-        bfn__run_log_samples(tr);
         sample = tr->sample_text;
     }
     if (!last && due(c->train.checkpoint_every, step, false))
@@ -413,6 +359,8 @@ static bfn_status after_step(bfn__trainer *tr, uint64_t *previous, bool *stop)
         bfn__run_log_step(tr);
         tr->loss_sum = 0.0;
         tr->loss_count = 0;
+        if (bfn__seconds() - tr->last_plot > PLOT_SECONDS)
+            bfn__run_plot(tr);
     }
     tr->last_time = bfn__seconds(); /* validation and saving do not count as training speed */
     return BFN_OK;
@@ -422,7 +370,7 @@ static bfn_status loop(bfn__trainer *tr)
 {
     uint64_t previous = tr->info.step;
     bool stop = false;
-    tr->started = tr->last_time = bfn__seconds();
+    tr->started = tr->last_time = tr->last_plot = bfn__seconds();
     tr->valid_loss = (double)NAN;
     while (tr->info.step < tr->config.train.steps && !stop) {
         bfn_status status = bfn__trainer_step(tr);
@@ -432,6 +380,7 @@ static bfn_status loop(bfn__trainer *tr)
             return status;
     }
     bool done = tr->info.step >= tr->config.train.steps;
+    bfn__run_plot(tr);
     if (tr->info.bad_in_row == 0) {
         bfn__checkpoint_rotate(tr, tr->options->out_dir, previous);
         bfn_status status = save_last(tr);

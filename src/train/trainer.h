@@ -1,14 +1,15 @@
 /* trainer.h: the state of a training run, shared by the files of src/train.
  *
- * A run is a pure function of (configuration, data file, threads, CPU): step s uses training sequences s B .. s B + B - 1 (B = batch x
- * accumulate), whose place in the data, noise and time depend on (seed, sequence number) alone. So a checkpoint is weights, averages,
- * the optimiser's moments and the step; there is no random state to save.
+ * A run is a pure function of (configuration, data, threads, CPU): step s uses training samples s B .. s B + B - 1 (B = batch x
+ * accumulate), whose place in the data, noise and time depend on (seed, sample number) alone. So a checkpoint is weights, averages,
+ * the optimiser's moments and the step; there is no random state to save. What a sample is (a string of text, a picture) only the data
+ * set knows (model/dataset.h).
  */
 #ifndef BFN_TRAINER_H
 #define BFN_TRAINER_H
 
 #include "bfn/train.h"
-#include "model/model_internal.h"
+#include "model/dataset.h"
 #include "nn/peak.h" /* bfn__seconds */
 
 #include <stdio.h>
@@ -21,16 +22,17 @@ typedef struct bfn__trainer {
     bfn_flow flow;
     bfn__net *net;
     bfn__exec *exec;
-    bfn__textset *text;
-    bfn__data_info data; /* its alphabet is a copy of the text's */
-    size_t D, K;         /* positions; floats of state a position */
-    size_t shown, out;   /* floats a sample */
-    size_t total;        /* sequences an optimiser step: batch x accumulate */
+    bfn__dataset *set;
+    bfn__data_info data;
+    size_t D, K;       /* positions; floats of state a position */
+    size_t shown, out; /* floats a sample */
+    size_t total;      /* samples an optimiser step: batch x accumulate */
 
     float *params, *ema, *m, *v, *grads; /* arenas */
 
     /* one batch */
-    int32_t *tokens;       /* [B,D] */
+    void *items;           /* [B,D]: int32_t or float */
+    int32_t *labels;       /* [B], -1: none */
     double *t;             /* [B] */
     float *state;          /* [B,D,K] */
     float *seen;           /* [B,shown] */
@@ -38,16 +40,17 @@ typedef struct bfn__trainer {
     double *loss;          /* [B,D] */
     double *sums;          /* [B] */
 
-    bfn_sampler *sampler; /* NULL: no sample texts */
-    int32_t *samples;     /* [sample_n,D] */
-    char *sample_text;    /* 4 D + 1 bytes for each */
+    bfn_sampler *sampler;   /* NULL: no samples */
+    void *samples;          /* [sample_n,D]: int32_t or float */
+    char *sample_text;      /* texts: 4 D + 1 bytes for each; pictures: the path of their grid */
+    int32_t *sample_labels; /* [sample_n] */
 
     bfn__train_info info;
 
     /* what is reported */
     double loss_sum, last_norm, last_lr, valid_loss;
     uint64_t loss_count;
-    double started, rate, last_time, recent_tokens, recent_seconds;
+    double started, rate, last_time, last_plot, recent_tokens, recent_seconds;
     bool checkpoint_failed; /* the newest try */
     int lock;               /* descriptor, -1 */
     FILE *log;
@@ -56,13 +59,12 @@ typedef struct bfn__trainer {
 
 /* ---- step.c ---- */
 typedef struct bfn__batch_plan {
-    bfn__split split; /* training sequences, or windows of another split */
-    uint64_t
-        first; /* number of the first sequence (training), or of the first window of the validation (0..n_windows-1) */
-    size_t n;  /* sequences in this batch */
-    size_t n_windows;     /* validation: how many in all */
-    double offset;        /* training: the uniform number that shifts all times */
-    size_t index_in_step; /* training: of the first sequence */
+    bfn__split split; /* training samples, or items of another split */
+    uint64_t first;   /* number of the first sample (training), or of the first item of the validation (0..n_items-1) */
+    size_t n;         /* samples in this batch */
+    size_t n_items;   /* validation: how many in all */
+    double offset;    /* training: the uniform number that shifts all times */
+    size_t index_in_step; /* training: of the first sample */
     bfn_loss_kind kind;
 } bfn__batch_plan;
 
@@ -71,16 +73,17 @@ bfn_status bfn__trainer_forward(bfn__trainer *tr, const bfn__batch_plan *plan, b
 /* One optimiser step; counts it. A step whose loss or gradient is not finite changes nothing but the counters. BFN_ERR_DIVERGED after
  * train.max_bad_steps of them in a row. */
 bfn_status bfn__trainer_step(bfn__trainer *tr);
-/* The uniform number u of a step (counted from 0): sequence b of B has time (u + b)/B. */
+/* The uniform number u of a step (counted from 0): sample b of B has time (u + b)/B. */
 double bfn__trainer_time_offset(const bfn__config *config, uint64_t step);
 /* Learning rate and decay of the average in a step, counted from 1. */
 double bfn__trainer_lr(const bfn__config *config, uint64_t step);
 double bfn__trainer_ema(const bfn__config *config, uint64_t step);
 
 /* ---- validate.c ---- */
-/* Bound on fixed windows of the validation split with the averaged weights; NaN stays where the split is empty. */
+/* Bound on fixed items of the validation split with the averaged weights; NaN stays where the split is empty. */
 bfn_status bfn__trainer_validate(bfn__trainer *tr);
-/* Sample texts with the averaged weights, one a line, into sample_text. */
+/* Samples with the averaged weights: into the run folder (samples.txt, or samples.png and samples-<step>.png), and, as text or as
+ * the picture's path, into sample_text. */
 bfn_status bfn__trainer_sample(bfn__trainer *tr);
 
 /* ---- checkpoint.c ---- */
@@ -97,7 +100,13 @@ bfn_status bfn__run_lock(bfn__trainer *tr);
 bfn_status bfn__run_open_log(bfn__trainer *tr, bool resume);
 void bfn__run_log_step(bfn__trainer *tr);
 void bfn__run_log_samples(bfn__trainer *tr);
+/* A file beside the log could not be written: said once. */
+void bfn__run_warn(bfn__trainer *tr, const char *name, const char *why);
 void bfn__run_close(bfn__trainer *tr);
 void bfn__run_path(const bfn__trainer *tr, const char *name, char *path); /* PATH_MAX bytes */
+
+/* ---- curves.c ---- */
+/* loss.svg from log.jsonl: training loss and validation bound over steps, in bits a position. */
+void bfn__run_plot(bfn__trainer *tr);
 
 #endif

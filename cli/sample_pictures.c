@@ -1,0 +1,465 @@
+/* sample_pictures.c: bfn sample for models of images: where pictures go, their film, their preview in the terminal.
+ *
+ * A grid and arrays need all pictures at once, as bytes; a folder gets them chunk by chunk under the numbers of the samples. The film is
+ * made of what the network believes after each row of the plan (at most 64 samples and about 100 frames of it); its strip shows for
+ * a few samples the state above and the belief below, at ten times.
+ */
+#include "sample_run.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FILM_SAMPLES = 64, FILM_FRAMES = 100, STRIP_SAMPLES = 4, STRIP_TIMES = 10, MAX_ENTRIES = 20, ENTRY_BYTES = 96 };
+enum { PATH_BYTES = 4096 };
+
+/* ---- what is said inside the files ---- */
+
+typedef struct entries {
+    bfn_picture_text items[MAX_ENTRIES];
+    char values[MAX_ENTRIES][ENTRY_BYTES];
+    size_t n;
+} entries;
+
+static void add_entry(entries *e, const char *key, const char *value)
+{
+    snprintf(e->values[e->n], ENTRY_BYTES, "%s", value);
+    e->items[e->n] = (bfn_picture_text){key, e->values[e->n]};
+    e->n++;
+}
+
+static void add_number(entries *e, const char *key, double value)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%.10g", value);
+    add_entry(e, key, text);
+}
+
+static void add_count(entries *e, const char *key, uint64_t value)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%" PRIu64, value);
+    add_entry(e, key, text);
+}
+
+/* All that is needed to make these pictures again. */
+static void describe(const sample_run *r, const bfn_plan_info *plan, entries *e)
+{
+    static const char *const grids[] = {"time", "logsnr", "power", "list"}, *const starts[] = {"zero", "moments"},
+                             *const lasts[] = {"default", "predict", "update", "call"},
+                             *const predictions[] = {"default", "mean", "draw"},
+                             *const clips[] = {"static", "dynamic", "off"};
+    const bfn_solver_options *s = &r->solver;
+    add_entry(e, "bfn.version", bfn_version());
+    add_entry(e, "bfn.model_sha256", r->info.checksum);
+    add_count(e, "bfn.seed", r->v->seed);
+    add_count(e, "bfn.first", r->v->first);
+    add_entry(e, "bfn.method", bfn_method_name(s->method));
+    add_count(e, "bfn.evaluations", plan->n_evaluations);
+    add_count(e, "bfn.steps", plan->n_steps);
+    add_entry(e, "bfn.grid", grids[s->grid]);
+    if (s->grid == BFN_GRID_POWER)
+        add_number(e, "bfn.power", s->power);
+    add_number(e, "bfn.eta", plan->start_time);
+    add_entry(e, "bfn.start", starts[plan->start]);
+    add_entry(e, "bfn.last", lasts[plan->last]);
+    add_entry(e, "bfn.prediction", predictions[plan->prediction]);
+    if (s->corrector)
+        add_entry(e, "bfn.corrector", "yes");
+    if (s->noise_is_set)
+        add_number(e, "bfn.noise", s->noise);
+    if (r->info.flow.kind == BFN_DATA_CONTINUOUS)
+        add_entry(e, "bfn.clip", clips[r->v->clip]);
+    if (r->v->label != SIZE_MAX)
+        add_count(e, "bfn.class", r->v->label);
+    add_entry(e, "bfn.precision", r->info.precision == BFN_PRECISION_BF16 ? "bf16" : "f32");
+    add_entry(e, "bfn.weights", r->v->raw ? "raw" : "average");
+}
+
+/* ---- the run's memory ---- */
+
+typedef struct picture_run {
+    sample_run *run;
+    size_t D, chunk;
+    void *samples;   /* [chunk, D]: int32_t or float */
+    uint8_t *pixels; /* [n, D], for a folder [chunk, D] */
+    entries texts;
+    bfn_plan_info plan;
+} picture_run;
+
+static bfn_pictures pictures_of(const picture_run *p, size_t n, const uint8_t *pixels)
+{
+    bfn_pictures pictures = BFN_PICTURES_INIT;
+    const bfn_model_info *info = &p->run->info;
+    pictures.n = n;
+    pictures.height = info->height;
+    pictures.width = info->width;
+    pictures.channels = info->channels;
+    pictures.pixels = pixels;
+    pictures.columns = p->run->v->columns;
+    pictures.scale = p->run->v->scale;
+    pictures.texts = p->texts.items;
+    pictures.n_texts = p->texts.n;
+    return pictures;
+}
+
+/* ---- film ---- */
+
+struct picture_film {
+    size_t n, D, K, n_frames, every; /* samples; frames kept: each `every`th row and the last */
+    uint8_t *beliefs, *states;       /* [n_frames, n, D] */
+    double *times;                   /* [n_frames] */
+    const bfn_flow *flow;
+    float *shown; /* [D, shown width] */
+};
+
+static void film_destroy(picture_film *film)
+{
+    if (film == NULL)
+        return;
+    free(film->beliefs);
+    free(film->states);
+    free(film->times);
+    free(film->shown);
+    free(film);
+}
+
+static picture_film *film_create(const picture_run *p)
+{
+    picture_film *film = calloc(1, sizeof *film);
+    if (film == NULL)
+        return NULL;
+    size_t n = p->run->v->n, rows = p->plan.n_rows;
+    film->n = n < FILM_SAMPLES ? n : FILM_SAMPLES;
+    film->D = p->D;
+    film->flow = &p->run->info.flow;
+    film->K = bfn_flow_state_width(film->flow);
+    film->every = (rows + FILM_FRAMES - 1) / FILM_FRAMES;
+    film->n_frames = (rows + film->every - 1) / film->every + 1;
+    film->beliefs = calloc(film->n_frames * film->n, p->D);
+    film->states = calloc(film->n_frames * film->n, p->D);
+    film->times = calloc(film->n_frames, sizeof *film->times);
+    film->shown = calloc(p->D, bfn_flow_shown_width(film->flow) * sizeof *film->shown);
+    if (film->beliefs != NULL && film->states != NULL && film->times != NULL && film->shown != NULL)
+        return film;
+    film_destroy(film);
+    return NULL;
+}
+
+/* A state as the network is shown it: the mean, or for black and white grey by the probability of white. */
+static void state_pixels(const picture_film *film, const float *state, uint8_t *pixels)
+{
+    bfn_flow mean = *film->flow;
+    bfn_flow_show(film->flow, 1, film->D, state, film->shown);
+    if (mean.kind == BFN_DATA_DISCRETE) {
+        for (size_t d = 0; d < film->D; d++)
+            film->shown[d] = -film->shown[d];
+        mean.kind = BFN_DATA_CONTINUOUS;
+    }
+    bfn_samples_to_pixels(&mean, film->D, film->shown, pixels);
+}
+
+void sample_pictures_step(sample_run *r, const bfn_sample_step *step)
+{
+    picture_film *film = r->pictures_film;
+    bool last = step->row == step->n_rows;
+    if (step->row % film->every != 0 && !last)
+        return;
+    size_t frame = last ? film->n_frames - 1 : step->row / film->every;
+    film->times[frame] = step->t;
+    for (size_t i = 0; i < step->n; i++) {
+        size_t number = step->first + i - r->v->first;
+        if (number >= film->n)
+            return;
+        uint8_t *to = film->beliefs + (frame * film->n + number) * film->D;
+        if (last)
+            bfn_samples_to_pixels(film->flow, film->D, (const float *)step->sample + i * film->D, to);
+        else
+            bfn_predictions_to_pixels(film->flow, film->D, step->prediction + i * film->D * film->K, to);
+        state_pixels(film, step->state + i * film->D * film->K, film->states + (frame * film->n + number) * film->D);
+    }
+}
+
+static bfn_status save_film(const picture_run *p, const picture_film *film, const char *path)
+{
+    bfn_film *out;
+    bfn_pictures layout = pictures_of(p, film->n, NULL);
+    bfn_status status = bfn_film_create(p->run->ctx, &out, &layout);
+    for (size_t f = 0; f < film->n_frames && status == BFN_OK; f++)
+        status = bfn_film_add(out, film->beliefs + f * film->n * film->D, f + 1 == film->n_frames ? 1500 : 100);
+    if (status == BFN_OK)
+        status = bfn_film_save(out, path);
+    bfn_film_destroy(out);
+    return status;
+}
+
+/* Rows of a strip: state and belief of each sample; columns: frames from the first to the last. */
+static bfn_status save_strip(const picture_run *p, const picture_film *film, const char *path)
+{
+    size_t samples = film->n < STRIP_SAMPLES ? film->n : STRIP_SAMPLES;
+    size_t columns = film->n_frames < STRIP_TIMES ? film->n_frames : STRIP_TIMES, D = film->D;
+    char times[STRIP_TIMES][16];
+    const char *column_labels[STRIP_TIMES], *row_labels[2 * STRIP_SAMPLES];
+    uint8_t *pixels = calloc(2 * samples * columns, D);
+    if (pixels == NULL)
+        return BFN_ERR_MEMORY;
+    for (size_t c = 0; c < columns; c++) {
+        size_t frame = columns > 1 ? c * (film->n_frames - 1) / (columns - 1) : 0;
+        snprintf(times[c], sizeof times[c], "%.2f", film->times[frame]);
+        column_labels[c] = times[c];
+        for (size_t i = 0; i < samples; i++) {
+            size_t from = (frame * film->n + i) * D;
+            memcpy(pixels + (2 * i * columns + c) * D, film->states + from, D);
+            memcpy(pixels + ((2 * i + 1) * columns + c) * D, film->beliefs + from, D);
+        }
+    }
+    for (size_t i = 0; i < 2 * samples; i++)
+        row_labels[i] = i % 2 == 0 ? "state" : "belief";
+    bfn_board board = BFN_BOARD_INIT;
+    board.n_rows = 2 * samples;
+    board.n_columns = columns;
+    board.row_labels = row_labels;
+    board.column_labels = column_labels;
+    board.cell = pictures_of(p, 1, NULL);
+    board.pixels = pixels;
+    bfn_status status = bfn_board_save_png(p->run->ctx, path, &board);
+    free(pixels);
+    return status;
+}
+
+/* "grid.png" with "film" is "grid-film.png". */
+static bool beside(const char *out, const char *what, char path[PATH_BYTES])
+{
+    const char *slash = strrchr(out, '/'), *dot = strrchr(out, '.');
+    int n = dot != NULL && (slash == NULL || dot > slash) ? (int)(dot - out) : (int)strlen(out);
+    return snprintf(path, PATH_BYTES, "%.*s-%s.png", n, out, what) < PATH_BYTES;
+}
+
+static int write_film(picture_run *p)
+{
+    sample_run *r = p->run;
+    char film[PATH_BYTES], strip[PATH_BYTES];
+    if (r->pictures_film == NULL)
+        return 0;
+    if (!beside(r->v->out, "film", film) || !beside(r->v->out, "strip", strip))
+        return cli_usage(r->command, "-o: the path is too long");
+    bfn_status status = save_film(p, r->pictures_film, film);
+    if (status == BFN_OK)
+        status = save_strip(p, r->pictures_film, strip);
+    return status == BFN_OK ? 0 : sample_failure(r, status);
+}
+
+/* ---- where they go ---- */
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat info;
+    return ends_with(path, "/") || (stat(path, &info) == 0 && S_ISDIR(info.st_mode));
+}
+
+static int find_format(sample_run *r)
+{
+    const sample_values *v = r->v;
+    r->format = (sample_format)v->format;
+    if (r->format == FORMAT_TXT || r->format == FORMAT_JSONL)
+        return cli_usage(r->command, "--format: %s is a model of images: it has png, folder, npy and npz", v->model);
+    if (v->out == NULL && !(v->preview && v->format == FORMAT_AUTO))
+        return cli_usage(r->command, "-o FILE is missing: FILE.png (a grid), FILE.npz, FILE.npy or FOLDER/");
+    if (v->out == NULL || r->format != FORMAT_AUTO)
+        return 0;
+    if (is_folder(v->out))
+        r->format = FORMAT_FOLDER;
+    else if (ends_with(v->out, ".png"))
+        r->format = FORMAT_PNG;
+    else if (ends_with(v->out, ".npy"))
+        r->format = FORMAT_NPY;
+    else if (ends_with(v->out, ".npz"))
+        r->format = FORMAT_NPZ;
+    else
+        return cli_usage(r->command, "-o: found \"%s\", needs FILE.png, FILE.npy, FILE.npz or FOLDER/, or --format",
+                         v->out);
+    return 0;
+}
+
+static int usage_errors(sample_run *r)
+{
+    const sample_values *v = r->v;
+    int code = find_format(r);
+    if (code != 0)
+        return code;
+    if (v->film && r->format != FORMAT_PNG)
+        return cli_usage(r->command, "--film: is written beside FILE.png: needs -o FILE.png");
+    if (v->infill != NULL && v->mask == NULL)
+        return cli_usage(r->command, "--infill: images need --mask FILE.png too, white where pixels are kept");
+    if (v->preview && !cli_colour(STDERR_FILENO) && v->out == NULL)
+        return cli_usage(r->command, "--preview: standard error is no terminal with colours: needs -o FILE");
+    return 0;
+}
+
+static int make_folder(const sample_run *r)
+{
+    char safe[512];
+    if (r->format != FORMAT_FOLDER || mkdir(r->v->out, 0777) == 0 || (errno == EEXIST && is_folder(r->v->out)))
+        return 0;
+    fprintf(stderr, "bfn %s: %s: cannot be made: %s\n", r->command->name, cli_safe(r->v->out, safe, sizeof safe),
+            strerror(errno));
+    return CLI_EXIT_WRITE;
+}
+
+static bfn_status save_each(const picture_run *p, size_t n)
+{
+    const sample_run *r = p->run;
+    bfn_status status = BFN_OK;
+    for (size_t i = 0; i < n && status == BFN_OK; i++) {
+        char path[PATH_BYTES];
+        bfn_pictures one = pictures_of(p, 1, p->pixels + i * p->D);
+        one.scale = r->v->scale > 0 ? r->v->scale : 1;
+        snprintf(path, sizeof path, "%.4000s%s%06" PRIu64 ".png", r->v->out, ends_with(r->v->out, "/") ? "" : "/",
+                 r->v->first + r->done + i);
+        status = bfn_pictures_save_png(r->ctx, path, &one);
+    }
+    return status;
+}
+
+static bfn_status save_all(const picture_run *p)
+{
+    const sample_run *r = p->run;
+    const bfn_pictures all = pictures_of(p, r->v->n, p->pixels);
+    switch (r->format) {
+    case FORMAT_PNG:
+        return bfn_pictures_save_png(r->ctx, r->v->out, &all);
+    case FORMAT_NPY:
+        return bfn_pictures_save_npy(r->ctx, r->v->out, &all);
+    case FORMAT_NPZ:
+        return bfn_pictures_save_npz(r->ctx, r->v->out, &all, NULL);
+    case FORMAT_AUTO:
+    case FORMAT_TXT:
+    case FORMAT_JSONL:
+    case FORMAT_FOLDER:
+        break;
+    }
+    return BFN_OK;
+}
+
+static bfn_status preview(const picture_run *p, size_t n)
+{
+    const sample_run *r = p->run;
+    char *text;
+    if (!r->v->preview || !cli_colour(STDERR_FILENO))
+        return BFN_OK;
+    bfn_pictures shown = pictures_of(p, n, p->pixels);
+    shown.scale = 1;
+    bfn_status status = bfn_pictures_preview(r->ctx, &shown, cli_columns(STDERR_FILENO), &text);
+    if (status == BFN_OK) {
+        fputs(text, stderr);
+        bfn_preview_free(r->ctx, text);
+    }
+    return status;
+}
+
+/* ---- the run ---- */
+
+static int prepare_infill(sample_run *r)
+{
+    const sample_values *v = r->v;
+    size_t D = r->info.positions;
+    if (v->infill == NULL)
+        return 0;
+    uint8_t *given = calloc(D, 1), *mask = calloc(D, 1);
+    r->known = calloc(D, 1);
+    r->known_values = calloc(D, sizeof(float));
+    int code = given == NULL || mask == NULL || r->known == NULL || r->known_values == NULL ? sample_no_memory(r) : 0;
+    const bfn_model_info *i = &r->info;
+    bfn_status status = BFN_OK;
+    if (code == 0)
+        status = bfn_picture_load_png(r->ctx, v->infill, i->height, i->width, i->channels, given);
+    if (code == 0 && status == BFN_OK)
+        status = bfn_picture_load_png(r->ctx, v->mask, i->height, i->width, i->channels, mask);
+    if (status != BFN_OK)
+        code = sample_failure(r, status);
+    for (size_t d = 0; code == 0 && d < D; d++) {
+        r->known[d] = mask[d] >= 128;
+        if (i->flow.kind == BFN_DATA_DISCRETE)
+            ((int32_t *)r->known_values)[d] = given[d] >= 128;
+        else
+            ((float *)r->known_values)[d] = 2.0f * (float)given[d] / 255.0f - 1.0f;
+    }
+    free(given);
+    free(mask);
+    r->sampler.known = r->known;
+    r->sampler.known_values = r->known_values;
+    return code;
+}
+
+static int prepare(picture_run *p)
+{
+    sample_run *r = p->run;
+    const sample_values *v = r->v;
+    size_t chunk = v->batch * SAMPLE_CHUNK_BATCHES;
+    bfn_plan *plan;
+    bfn_status status = bfn_plan_create(r->ctx, &plan, &r->info.flow, &r->solver);
+    if (status != BFN_OK)
+        return cli_solver_failure(r->command, r->ctx, status, "--method");
+    bfn_plan_get_info(plan, &p->plan);
+    bfn_plan_destroy(plan);
+    describe(r, &p->plan, &p->texts);
+    p->D = r->info.positions;
+    p->chunk = v->n < chunk ? v->n : chunk;
+    size_t kept = r->format == FORMAT_FOLDER ? p->chunk : v->n;
+    p->samples = calloc(p->chunk, p->D * sizeof(float));
+    p->pixels = calloc(kept, p->D);
+    if (p->samples == NULL || p->pixels == NULL)
+        return sample_no_memory(r);
+    if (v->film && (r->pictures_film = film_create(p)) == NULL)
+        return sample_no_memory(r);
+    return prepare_infill(r);
+}
+
+static int run_chunks(picture_run *p)
+{
+    sample_run *r = p->run;
+    bool folder = r->format == FORMAT_FOLDER;
+    for (r->done = 0; r->done < r->v->n;) {
+        size_t left = r->v->n - r->done, n = left < p->chunk ? left : p->chunk;
+        bfn_status status = bfn_model_sample(r->model, &r->solver, &r->sampler, r->v->first + r->done, n, p->samples);
+        if (status != BFN_OK)
+            return sample_failure(r, status);
+        bfn_samples_to_pixels(&r->info.flow, n * p->D, p->samples, p->pixels + (folder ? 0 : r->done * p->D));
+        status = folder ? save_each(p, n) : BFN_OK;
+        if (status != BFN_OK)
+            return sample_failure(r, status);
+        r->done += n;
+    }
+    sample_end_counting(r);
+    bfn_status status = preview(p, folder ? (r->v->n < p->chunk ? r->v->n : p->chunk) : r->v->n);
+    if (status == BFN_OK && !folder)
+        status = save_all(p);
+    return status == BFN_OK ? 0 : sample_failure(r, status);
+}
+
+int sample_pictures(sample_run *r)
+{
+    picture_run p = {.run = r};
+    int code = usage_errors(r);
+    if (code == 0)
+        code = prepare(&p);
+    if (code == 0)
+        code = make_folder(r);
+    if (code == 0)
+        code = run_chunks(&p);
+    if (code == 0)
+        code = write_film(&p);
+    film_destroy(r->pictures_film);
+    free(p.samples);
+    free(p.pixels);
+    return code;
+}
