@@ -109,25 +109,26 @@ static const double *parameter(const run *n, const char *layer, const char *what
 
 /* ---- layers ---- */
 
-/* y[r, c, o] = bias[o] + sum over i, ky, kx of w[o, i, ky, kx] x[r stride + ky - k/2, c stride + kx - k/2, i], x = 0 outside. */
+/* y[r, c, o] = bias[o] + sum over i, ky, kx of w[o, i, ky, kx] x[r stride + ky - k/2, c stride + kx - k/2, i], x = 0 outside. The weights
+ * are put in the order [ky, kx, i, o] first, for speed. */
 static image conv(run *n, const char *name, image x, size_t out, size_t k, size_t stride)
 {
     const double *w = parameter(n, name, "weight", out * x.c * k * k), *b = optional_parameter(n, name, "bias", out);
     image y = new_image(n, (x.h + stride - 1) / stride, (x.w + stride - 1) / stride, out);
+    double *ordered = new_image(n, k, k, x.c * out).x;
+    for (size_t at = 0; at < out * x.c * k * k; at++)
+        ordered[(at % (k * k) * x.c + at / (k * k) % x.c) * out + at / (k * k) / x.c] = w[at];
     for (size_t p = 0; p < y.h * y.w; p++) {
-        for (size_t o = 0; o < out; o++) {
-            double sum = b != NULL ? b[o] : 0.0;
-            for (size_t ky = 0; ky < k; ky++) {
-                for (size_t kx = 0; kx < k; kx++) {
-                    size_t row = p / y.w * stride + ky - k / 2, column = p % y.w * stride + kx - k / 2;
-                    if (row >= x.h || column >= x.w) /* -1 has become huge */
-                        continue;
-                    const double *pixel = x.x + (row * x.w + column) * x.c, *weight = w + o * x.c * k * k + ky * k + kx;
-                    for (size_t i = 0; i < x.c; i++)
-                        sum += weight[i * k * k] * pixel[i];
-                }
-            }
-            y.x[p * out + o] = sum;
+        double *sums = y.x + p * out;
+        for (size_t o = 0; b != NULL && o < out; o++)
+            sums[o] = b[o];
+        for (size_t tap = 0; tap < k * k; tap++) {
+            size_t row = p / y.w * stride + tap / k - k / 2, column = p % y.w * stride + tap % k - k / 2;
+            if (row >= x.h || column >= x.w) /* -1 has become huge */
+                continue;
+            for (size_t i = 0; i < x.c; i++)
+                for (size_t o = 0; o < out; o++)
+                    sums[o] += ordered[(tap * x.c + i) * out + o] * x.x[(row * x.w + column) * x.c + i];
         }
     }
     return y;
