@@ -16,7 +16,7 @@ enum { BFN__PLOT_MAX_CURVES = 8 };
 typedef struct bfn__plot {
     const char *title, *x_label, *y_label; /* UTF-8; NULL: none */
     bool log_y;
-    size_t width, height; /* pixels; 0: 720 x 420; at most 10000 */
+    size_t width, height; /* pixels; 0: 720 x 420; 160 to 10000 */
     size_t n_curves;      /* 1 to 8 */
     const bfn__curve *curves;
 } bfn__plot;
