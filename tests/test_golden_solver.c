@@ -2,7 +2,7 @@
  *
  * solver_*        predictions and noise are recorded for every step, so the network is replaced by them and every state must agree.
  *                 Single-step runs record the midpoint's prediction only; a plan's two rows of a step together do not depend on the
- *                 first one (its weight cancels), so zeros stand in for it. With the network in the loop: test_golden_gpt.
+ *                 first one (its weight cancels), so zeros stand in for it. With the network in the loop: test_golden_networks.
  * *_bfn_sampler   the original sampler: predictions are not recorded, but each step's can be recovered from the parameters before and
  *                 after it and the noise. It must be a possible draw (a class, a bin centre, a clipped value), and
  *                 replaying these must give the recorded trajectory. The sample is the mode of the final output.
@@ -151,7 +151,7 @@ static void check_solver(golden_file *g)
         golden_group_end(g);
     }
     if (single_step)
-        print_message("%-62s with network: see golden_gpt\n", g->name);
+        print_message("%-62s with network: see golden_networks\n", g->name);
 }
 
 static void solver_runs(void **state)
@@ -263,11 +263,7 @@ static void check_original(golden_file *g)
     golden_compare_f64(g, "params_trajectory", theta, count);
     golden_group_end(g);
     check_mode(&r, recorded + (o.n_steps - 1) * r.size);
-    if (strcmp(golden_text(g, "network"), "GPT") == 0)
-        print_message("%-62s with network: see golden_gpt\n", g->name);
-    else
-        golden_skip(g, strcmp(golden_text(g, "network"), "UNetVDM") == 0 ? "with network: unet_vdm is not built"
-                                                                         : "with network: unet_adm is not built");
+    print_message("%-62s with network: see golden_networks\n", g->name);
 }
 
 static void original_sampler_runs(void **state)

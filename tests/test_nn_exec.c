@@ -484,7 +484,7 @@ static void builder_checks_shapes(void **state)
         if (wrong == 2)
             (void)bfn__graph_add_position(net, x, bfn__graph_fixed(net, "p", 3, 6));
         if (wrong == 3)
-            (void)bfn__graph_concat(net, x, bfn__graph_time(net, 1.0, 0.0));
+            (void)bfn__graph_concat(net, x, bfn__graph_input(net, 3, 2));
         assert_int_equal(net->status, BFN_ERR_INTERNAL);
         assert_true(strlen(bfn_errmsg(ctx)) > 0);
         assert_int_equal(bfn__graph_linear(net, x, "b", 5, 0.02, true), 0); /* the failure sticks */
