@@ -17,10 +17,10 @@ bfn_context *counting_context(counting *c);
  * behind; the last run, undisturbed, must give `wanted`. run frees what it makes. Returns the number of allocations. */
 size_t each_allocation(bfn_status (*run)(bfn_context *ctx, void *arg), void *arg, bfn_status wanted);
 
-/* A fresh folder below the current one; path of a file in it (a static buffer, four in turn); removal with all its files. */
+/* A fresh folder below the current one; path of a file in it (a static buffer, four in turn); removal with all that is in it. */
 void scratch_make(void);
 const char *scratch(const char *name);
-size_t scratch_count(void); /* files in it */
+size_t scratch_count(void); /* files and folders right in it */
 void scratch_remove(void);
 
 /* A copy of exactly n bytes on the heap, so that the address sanitizer sees a read beyond its end. free() it. */

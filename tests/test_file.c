@@ -3,7 +3,7 @@
  * This program defines write, fsync, rename and close itself, so that the library linked into it calls these: they pass on to
  * the system, or fail, or end the process (a power cut in front of that very call).
  */
-#include "helper_io.h"
+#include "helper_fixture.h"
 #include "io/file.h"
 
 #include <setjmp.h>
@@ -72,26 +72,16 @@ int close(int fd)
     return failed ? -1 : result;
 }
 
-static counting memory;
-static bfn_context *ctx;
-
-static int setup(void **state)
+static int setup_faults(void **state)
 {
-    (void)state;
     memset(&faults, 0, sizeof faults);
-    ctx = counting_context(&memory);
-    scratch_make();
-    return 0;
+    return setup_scratch(state);
 }
 
-static int teardown(void **state)
+static int teardown_faults(void **state)
 {
-    (void)state;
     faults.armed = false;
-    scratch_remove();
-    size_t live = memory.n_live;
-    bfn_context_destroy(ctx);
-    return live == 1 ? 0 : 1;
+    return teardown_scratch(state);
 }
 
 static char *pattern(size_t n, char first)
@@ -123,7 +113,7 @@ static bool holds(const char *name, size_t n, char first)
     return same;
 }
 
-static void assert_says(const char *words)
+static void assert_message(const char *words)
 {
     if (strstr(bfn_errmsg(ctx), words) == NULL)
         fail_msg("message \"%s\", expected \"%s\"", bfn_errmsg(ctx), words);
@@ -158,7 +148,7 @@ static void refuse_map(const char *path, size_t max, bfn_status wanted, const ch
     assert_int_equal(bfn__file_map(ctx, path, max, &file), wanted);
     assert_null(file.data);
     assert_non_null(strstr(bfn_errmsg(ctx), path));
-    assert_says(words);
+    assert_message(words);
 }
 
 static void test_map_refuses(void **state)
@@ -265,7 +255,7 @@ static void test_failing_calls(void **state)
         bfn_status status = bfn__file_write(ctx, scratch("a"), bytes, 200000);
         faults.armed = false;
         assert_int_equal(status, BFN_ERR_WRITE);
-        assert_says(cases[i].words);
+        assert_message(cases[i].words);
         assert_non_null(strstr(bfn_errmsg(ctx), scratch("a")));
         assert_true(holds("a", 1000, 'a'));
         assert_int_equal(scratch_count(), 1);
@@ -287,7 +277,7 @@ static void test_failing_calls(void **state)
     faults.armed = true;
     assert_int_equal(bfn__file_write(ctx, scratch("a"), bytes, 100), BFN_ERR_WRITE);
     faults.armed = false;
-    assert_says("its folder cannot be brought to disk");
+    assert_message("its folder cannot be brought to disk");
     assert_int_equal(scratch_count(), 1);
     free(bytes);
 }
@@ -342,7 +332,7 @@ static void test_size_limit(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
     (void)signal(SIGXFSZ, handler);
     assert_int_equal(status, BFN_ERR_WRITE);
-    assert_says("cannot be written: File too large");
+    assert_message("cannot be written: File too large");
     assert_true(holds("a", 1000, 'a'));
     assert_int_equal(scratch_count(), 1);
     free(bytes);
@@ -352,18 +342,18 @@ static void test_targets(void **state)
 {
     (void)state;
     assert_int_equal(bfn__file_write(ctx, ".", "x", 1), BFN_ERR_WRITE);
-    assert_says(".: is a folder");
+    assert_message(".: is a folder");
     assert_int_equal(bfn__file_write(ctx, "", "x", 1), BFN_ERR_WRITE);
     assert_int_equal(bfn__file_write(ctx, scratch("no/a"), "x", 1), BFN_ERR_WRITE);
-    assert_says("cannot be created: No such file");
+    assert_message("cannot be created: No such file");
     assert_int_equal(bfn__file_write(ctx, "/dev/full", "x", 1), BFN_ERR_WRITE);
-    assert_says("/dev/full: cannot be written: No space left");
+    assert_message("/dev/full: cannot be written: No space left");
     assert_int_equal(bfn__file_write(ctx, "/dev/null", "x", 1), BFN_OK);
     char name[300];
     memset(name, 'n', sizeof name - 1);
     name[sizeof name - 1] = '\0';
     assert_int_equal(bfn__file_write(ctx, name, "x", 1), BFN_ERR_WRITE);
-    assert_says("too long");
+    assert_message("too long");
     assert_int_equal(scratch_count(), 0);
 }
 
@@ -432,18 +422,18 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_sizes, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_map_refuses, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_writer_in_pieces, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_nothing_is_seen_before_commit, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_syncs, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_failing_calls, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_killed_at_every_call, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_size_limit, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_targets, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_link_and_mode, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_two_writers, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_out_of_memory, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_sizes, setup_faults, teardown_faults),
+        cmocka_unit_test_setup_teardown(test_map_refuses, setup_faults, teardown_faults),
+        cmocka_unit_test_setup_teardown(test_writer_in_pieces, setup_faults, teardown_faults),
+        cmocka_unit_test_setup_teardown(test_nothing_is_seen_before_commit, setup_faults, teardown_faults),
+        cmocka_unit_test_setup_teardown(test_syncs, setup_faults, teardown_faults),
+        cmocka_unit_test_setup_teardown(test_failing_calls, setup_faults, teardown_faults),
+        cmocka_unit_test_setup_teardown(test_killed_at_every_call, setup_faults, teardown_faults),
+        cmocka_unit_test_setup_teardown(test_size_limit, setup_faults, teardown_faults),
+        cmocka_unit_test_setup_teardown(test_targets, setup_faults, teardown_faults),
+        cmocka_unit_test_setup_teardown(test_link_and_mode, setup_faults, teardown_faults),
+        cmocka_unit_test_setup_teardown(test_two_writers, setup_faults, teardown_faults),
+        cmocka_unit_test_setup_teardown(test_out_of_memory, setup_faults, teardown_faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* test_npy.c: the bytes of .npy files, taken apart by the format's own rules. */
-#include "helper_io.h"
+#include "helper_fixture.h"
 #include "io/file.h"
 #include "io/npy.h"
 
@@ -9,26 +9,6 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
-
-static counting memory;
-static bfn_context *ctx;
-
-static int setup(void **state)
-{
-    (void)state;
-    ctx = counting_context(&memory);
-    scratch_make();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    scratch_remove();
-    size_t live = memory.n_live;
-    bfn_context_destroy(ctx);
-    return live == 1 ? 0 : 1;
-}
 
 /* Magic 6, version 2, length 2, a dict, spaces, a newline; data at a multiple of 64. */
 static void check_file(const char *dict, const void *data, size_t n_data)
@@ -135,11 +115,11 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_shapes, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_types, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_largest_header, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_out_of_memory, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_shapes, setup_scratch, teardown_scratch),
+        cmocka_unit_test_setup_teardown(test_types, setup_scratch, teardown_scratch),
+        cmocka_unit_test_setup_teardown(test_largest_header, setup_scratch, teardown_scratch),
+        cmocka_unit_test_setup_teardown(test_refused, setup_scratch, teardown_scratch),
+        cmocka_unit_test_setup_teardown(test_out_of_memory, setup_scratch, teardown_scratch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

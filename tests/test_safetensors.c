@@ -1,5 +1,5 @@
 /* test_safetensors.c: the safetensors reader and writer: round trips, every truncation, every list entry of bad headers, memory. */
-#include "helper_io.h"
+#include "helper_fixture.h"
 #include "io/file.h"
 #include "io/limits.h"
 #include "io/safetensors.h"
@@ -13,24 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-static counting memory;
-static bfn_context *ctx;
-
-static int setup(void **state)
-{
-    (void)state;
-    ctx = counting_context(&memory);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    size_t live = memory.n_live;
-    bfn_context_destroy(ctx);
-    return live == 1 ? 0 : 1; /* a leak fails the test */
-}
 
 /* Header text and n_data zero bytes as a file on the heap. */
 static unsigned char *make_file(const char *header, size_t n_header, size_t n_data, size_t *n)

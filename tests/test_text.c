@@ -1,5 +1,5 @@
 /* test_text.c: alphabets, text8 cleaning, gzip, text sets: splits, windows, permutations, moments, bad input, memory. */
-#include "helper_io.h"
+#include "helper_fixture.h"
 #include "io/gzip.h"
 #include "io/limits.h"
 #include "io/permute.h"
@@ -16,30 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
-
-static counting memory;
-static bfn_context *ctx;
-
-static int setup(void **state)
-{
-    (void)state;
-    ctx = counting_context(&memory);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    size_t live = memory.n_live;
-    bfn_context_destroy(ctx);
-    return live == 1 ? 0 : 1;
-}
-
-static void assert_says(bfn_status status, bfn_status wanted, const char *words)
-{
-    if (status != wanted || strstr(bfn_errmsg(ctx), words) == NULL)
-        fail_msg("status %d, message \"%s\", expected %d, \"%s\"", (int)status, bfn_errmsg(ctx), (int)wanted, words);
-}
 
 /* ---- alphabets ---- */
 

@@ -1,5 +1,5 @@
 /* test_yaml.c: configuration files: reading, typed values, overrides, unknown keys, writing; locale, caps, memory. */
-#include "helper_io.h"
+#include "helper_fixture.h"
 #include "io/limits.h"
 #include "io/yaml.h"
 
@@ -15,28 +15,9 @@
 #include <string.h>
 #include <time.h>
 
-static counting memory;
-static bfn_context *ctx;
-
-static int setup(void **state)
+static void assert_refused(bfn_status status, const char *words)
 {
-    (void)state;
-    ctx = counting_context(&memory);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    size_t live = memory.n_live;
-    bfn_context_destroy(ctx);
-    return live == 1 ? 0 : 1;
-}
-
-static void assert_says(bfn_status status, const char *words)
-{
-    if (status != BFN_ERR_ARGUMENT || strstr(bfn_errmsg(ctx), words) == NULL)
-        fail_msg("status %d, message \"%s\", expected \"%s\"", (int)status, bfn_errmsg(ctx), words);
+    assert_says(status, BFN_ERR_ARGUMENT, words);
 }
 
 static bfn__yaml *parse(const char *text)
@@ -56,7 +37,7 @@ static void refuse(const char *text, size_t n, const char *words)
     char *copy = exact_copy(text, n);
     bfn_status status = bfn__yaml_parse(ctx, &tree, copy, n, "c.yaml");
     free(copy);
-    assert_says(status, words);
+    assert_refused(status, words);
     assert_null(tree);
 }
 
@@ -135,9 +116,10 @@ static void test_booleans(void **state)
         assert_int_equal(value, i % 2 == 0);
     }
     bool value;
-    assert_says(bfn__yaml_get_bool(t, "g", &value), "c.yaml: line 7: g is \"true\" (a string), allowed: true or false");
-    assert_says(bfn__yaml_get_bool(t, "h", &value), "h is \"1\"");
-    assert_says(bfn__yaml_get_bool(t, "i", &value), "i is \"True\"");
+    assert_refused(bfn__yaml_get_bool(t, "g", &value),
+                   "c.yaml: line 7: g is \"true\" (a string), allowed: true or false");
+    assert_refused(bfn__yaml_get_bool(t, "h", &value), "h is \"1\"");
+    assert_refused(bfn__yaml_get_bool(t, "i", &value), "i is \"True\"");
     bfn__yaml_destroy(t);
 }
 
@@ -247,7 +229,7 @@ static void test_locale(void **state)
         assert_int_equal(bfn__yaml_put_number(t, "train.lr", 0.25), BFN_OK);
         assert_int_equal(bfn__yaml_emit(t, &text), BFN_OK);
         assert_non_null(strstr(text, "lr: 0.25\n"));
-        assert_says(bfn__yaml_get_number(t, "train.lr", 0.5, 1.5, &value), "a number from 0.5 to 1.5");
+        assert_refused(bfn__yaml_get_number(t, "train.lr", 0.5, 1.5, &value), "a number from 0.5 to 1.5");
         assert_string_equal(localeconv()->decimal_point, ","); /* the caller's locale is as it was */
         bfn__free(ctx, text);
         bfn__yaml_destroy(t);
@@ -272,31 +254,31 @@ static void test_wrong_values(void **state)
     const char *text;
     int choice;
     static const char *const names[] = {"gpt", "unet_vdm", NULL};
-    assert_says(bfn__yaml_get_number(t, "a", 0.0, 1.0, &value),
-                "c.yaml: line 1: a is \"10x\", allowed: a number from 0 to 1");
-    assert_says(bfn__yaml_get_number(t, "b", 0.0, DBL_MAX, &value),
-                "line 2: b is \"-1\", allowed: a number of at least 0");
-    assert_says(bfn__yaml_get_number(t, "c", 0.0, 1.0, &value), "line 3: c is a list");
-    assert_says(bfn__yaml_get_number(t, "d", 0.0, 1.0, &value), "line 4: d is a mapping");
-    assert_says(bfn__yaml_get_number(t, "e", 0.0, 1.0, &value), "line 5: e is empty");
-    assert_says(bfn__yaml_get_number(t, "f", 0.0, 9.0, &value), "line 6: f is \"3\" (a string)");
-    assert_says(bfn__yaml_get_number(t, "h", -DBL_MAX, DBL_MAX, &value), "h is \"nan\", allowed: a number");
-    assert_says(bfn__yaml_get_number(t, "k", -9.0, 9.0, &value), "k is \"\xe2\x88\x92"
-                                                                 "3\"");
-    assert_says(bfn__yaml_get_size(t, "b", 0, 9, &size), "b is \"-1\", allowed: a whole number from 0 to 9");
-    assert_says(bfn__yaml_get_size(t, "i", 0, 9999, &size), "i is \"1e3\", allowed: a whole number");
-    assert_says(bfn__yaml_get_numbers(t, "c", 0.0, 9.0, 1, list, &n), "c has more than 1 numbers");
-    assert_says(bfn__yaml_get_numbers(t, "c", 0.0, 1.5, 2, list, &n), "c is \"2\", allowed: a number from 0 to 1.5");
-    assert_says(bfn__yaml_get_numbers(t, "j", 0.0, 9.0, 2, list, &n), "j is \"x\"");
-    assert_says(bfn__yaml_get_numbers(t, "d", 0.0, 9.0, 2, list, &n), "d is a mapping");
-    assert_says(bfn__yaml_get_string(t, "c", &text), "c is a list, allowed: text");
-    assert_says(bfn__yaml_get_choice(t, "g", names, &choice),
-                "g is \"gtp\", allowed: gpt, unet_vdm (did you mean \"gpt\"?)");
-    assert_says(bfn__yaml_get_number(t, "a.b", 0.0, 1.0, &value), "a is \"10x\", allowed: a mapping");
-    assert_says(bfn__yaml_get_number(t, "c.b", 0.0, 1.0, &value), "c is a list, allowed: a mapping");
-    assert_says(bfn__yaml_get_number(t, "l.b", 0.0, 1.0, &value), "l is empty, allowed: a mapping");
-    assert_says(bfn__yaml_fail(t, "a", "at least %d", 3), "c.yaml: line 1: a is \"10x\", allowed: at least 3");
-    assert_says(bfn__yaml_fail(t, "none", "something"), "none is missing, allowed: something");
+    assert_refused(bfn__yaml_get_number(t, "a", 0.0, 1.0, &value),
+                   "c.yaml: line 1: a is \"10x\", allowed: a number from 0 to 1");
+    assert_refused(bfn__yaml_get_number(t, "b", 0.0, DBL_MAX, &value),
+                   "line 2: b is \"-1\", allowed: a number of at least 0");
+    assert_refused(bfn__yaml_get_number(t, "c", 0.0, 1.0, &value), "line 3: c is a list");
+    assert_refused(bfn__yaml_get_number(t, "d", 0.0, 1.0, &value), "line 4: d is a mapping");
+    assert_refused(bfn__yaml_get_number(t, "e", 0.0, 1.0, &value), "line 5: e is empty");
+    assert_refused(bfn__yaml_get_number(t, "f", 0.0, 9.0, &value), "line 6: f is \"3\" (a string)");
+    assert_refused(bfn__yaml_get_number(t, "h", -DBL_MAX, DBL_MAX, &value), "h is \"nan\", allowed: a number");
+    assert_refused(bfn__yaml_get_number(t, "k", -9.0, 9.0, &value), "k is \"\xe2\x88\x92"
+                                                                    "3\"");
+    assert_refused(bfn__yaml_get_size(t, "b", 0, 9, &size), "b is \"-1\", allowed: a whole number from 0 to 9");
+    assert_refused(bfn__yaml_get_size(t, "i", 0, 9999, &size), "i is \"1e3\", allowed: a whole number");
+    assert_refused(bfn__yaml_get_numbers(t, "c", 0.0, 9.0, 1, list, &n), "c has more than 1 numbers");
+    assert_refused(bfn__yaml_get_numbers(t, "c", 0.0, 1.5, 2, list, &n), "c is \"2\", allowed: a number from 0 to 1.5");
+    assert_refused(bfn__yaml_get_numbers(t, "j", 0.0, 9.0, 2, list, &n), "j is \"x\"");
+    assert_refused(bfn__yaml_get_numbers(t, "d", 0.0, 9.0, 2, list, &n), "d is a mapping");
+    assert_refused(bfn__yaml_get_string(t, "c", &text), "c is a list, allowed: text");
+    assert_refused(bfn__yaml_get_choice(t, "g", names, &choice),
+                   "g is \"gtp\", allowed: gpt, unet_vdm (did you mean \"gpt\"?)");
+    assert_refused(bfn__yaml_get_number(t, "a.b", 0.0, 1.0, &value), "a is \"10x\", allowed: a mapping");
+    assert_refused(bfn__yaml_get_number(t, "c.b", 0.0, 1.0, &value), "c is a list, allowed: a mapping");
+    assert_refused(bfn__yaml_get_number(t, "l.b", 0.0, 1.0, &value), "l is empty, allowed: a mapping");
+    assert_refused(bfn__yaml_fail(t, "a", "at least %d", 3), "c.yaml: line 1: a is \"10x\", allowed: at least 3");
+    assert_refused(bfn__yaml_fail(t, "none", "something"), "none is missing, allowed: something");
     bfn__yaml_destroy(t);
 }
 
@@ -475,22 +457,22 @@ static void test_unknown_keys(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         bfn__yaml *t = parse(bad[i].text);
         assert_int_equal(bfn__yaml_get_number(t, "train.lr", 0.0, 9.0, &value), BFN_OK);
-        assert_says(bfn__yaml_check_unknown(t, offered), bad[i].words);
+        assert_refused(bfn__yaml_check_unknown(t, offered), bad[i].words);
         bfn__yaml_destroy(t);
     }
     bfn__yaml *t = parse("train:\n  lr: 1\nfree:\n  x: {y: 1}\ndata:\nlist: [1]");
     assert_int_equal(bfn__yaml_get_number(t, "train.lr", 0.0, 9.0, &value), BFN_OK);
-    assert_says(bfn__yaml_check_unknown(t, NULL), "unknown key \"free\"");
+    assert_refused(bfn__yaml_check_unknown(t, NULL), "unknown key \"free\"");
     bfn__yaml_allow(t, "free", true);
-    assert_says(bfn__yaml_check_unknown(t, NULL), "unknown key \"data\"");
+    assert_refused(bfn__yaml_check_unknown(t, NULL), "unknown key \"data\"");
     bfn__yaml_allow(t, "data.alphabet", false); /* an empty value above a known key is an empty mapping */
-    assert_says(bfn__yaml_check_unknown(t, NULL), "unknown key \"list\"");
+    assert_refused(bfn__yaml_check_unknown(t, NULL), "unknown key \"list\"");
     bfn__yaml_allow(t, "list", false);
     assert_int_equal(bfn__yaml_check_unknown(t, NULL), BFN_OK);
     bfn__yaml_destroy(t);
     t = parse("free: {x: 1}");
     bfn__yaml_allow(t, "free", false); /* itself, but nothing below */
-    assert_says(bfn__yaml_check_unknown(t, NULL), "unknown key \"free.x\"");
+    assert_refused(bfn__yaml_check_unknown(t, NULL), "unknown key \"free.x\"");
     bfn__yaml_destroy(t);
 }
 
@@ -520,9 +502,9 @@ static void test_set(void **state)
     assert_int_equal(n, 0);
     assert_int_equal(bfn__yaml_set(t, "train.nothing.x=5"), BFN_OK);
     assert_int_equal(bfn__yaml_set(t, "train.lr="), BFN_OK);
-    assert_says(bfn__yaml_get_number(t, "train.lr", 0.0, 1.0, &value), "c.yaml: train.lr is empty");
+    assert_refused(bfn__yaml_get_number(t, "train.lr", 0.0, 1.0, &value), "c.yaml: train.lr is empty");
     assert_int_equal(bfn__yaml_set(t, "train.lr=10x"), BFN_OK);
-    assert_says(bfn__yaml_get_number(t, "train.lr", 0.0, 1.0, &value), "c.yaml: train.lr is \"10x\"");
+    assert_refused(bfn__yaml_get_number(t, "train.lr", 0.0, 1.0, &value), "c.yaml: train.lr is \"10x\"");
     static const struct {
         const char *assignment, *words;
     } bad[] = {{"train.lr", "no '='"},
@@ -539,7 +521,7 @@ static void test_set(void **state)
                {"\xff=1", "not a key"},
                {"z.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a=1", "too deep"}};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        assert_says(bfn__yaml_set(t, bad[i].assignment), bad[i].words);
+        assert_refused(bfn__yaml_set(t, bad[i].assignment), bad[i].words);
     bfn__yaml_destroy(t);
 }
 
@@ -674,8 +656,8 @@ static void test_emitted_text(void **state)
                               "  nothing:\n"
                               "empty: {}\n");
     bfn__free(ctx, text);
-    assert_says(bfn__yaml_put_number(t, "x", (double)NAN), "not finite");
-    assert_says(bfn__yaml_put_numbers(t, "y", (const double[]){1.0, (double)INFINITY}, 2), "not finite");
+    assert_refused(bfn__yaml_put_number(t, "x", (double)NAN), "not finite");
+    assert_refused(bfn__yaml_put_numbers(t, "y", (const double[]){1.0, (double)INFINITY}, 2), "not finite");
     bfn__yaml_destroy(t);
 }
 
