@@ -216,19 +216,18 @@ static double to_y(const drawing *d, double y)
     return TOP + (d->y.high - y) / (d->y.high - d->y.low) * d->height;
 }
 
-/* Six digits are enough for a tick, and hide the rounding of i * step. */
+/* Six digits are enough for a tick, and hide the rounding of i * step. They go through decimal text, so that 2 is "2". */
 static void format_tick(const axis *a, double value, char out[BFN__NUMBER_TEXT_MAX])
 {
-    double shown = a->log ? pow(10.0, value) : value;
-    double unit = shown != 0.0 ? pow(10.0, floor(log10(fabs(shown))) - 5.0) : 1.0;
-    double step = a->n_ticks > 1 ? fabs(a->ticks[1] - a->ticks[0]) : 1.0;
-    if (!a->log && fabs(shown) < step * 1e-6)
-        shown = 0.0;
-    if (fabs(shown) >= 1e4 && fabs(shown) < 1e15)
-        shown = round(shown / unit) * unit;
-    else if (shown != 0.0)
-        shown = round(shown / unit) / (1.0 / unit);
-    bfn__format_number(shown, out);
+    double shown = a->log ? pow(10.0, value) : value, rounded = 0.0;
+    double step = a->n_ticks > 1 ? fabs(a->ticks[1] - a->ticks[0]) : 0.0;
+    if (a->log || fabs(shown) > step * 1e-6) {
+        char digits[BFN__NUMBER_TEXT_MAX];
+        int exponent = (int)floor(log10(fabs(shown))) - 5;
+        (void)snprintf(digits, sizeof digits, "%.0fe%d", shown / pow(10.0, exponent), exponent);
+        (void)bfn__parse_number(digits, &rounded);
+    }
+    bfn__format_number(rounded, out);
 }
 
 /* ---- drawing ---- */
@@ -326,8 +325,8 @@ static size_t draw_run(drawing *d, const bfn__curve *c, size_t first, bool colum
         draw_column(d, c, i, next, i > first);
         i = next;
     }
-    if (end - first == 1) /* a lone point: a dot, by the round ends of a line of no length */
-        add(&d->out, "h0");
+    if (end - first == 1) /* a lone point: a short dash */
+        add(&d->out, "m-2 0h4");
     return end;
 }
 
