@@ -51,7 +51,8 @@ BFN_API BFN_MUST_CHECK bfn_status bfn_pictures_save_npz(bfn_context *ctx, const 
 BFN_API BFN_MUST_CHECK bfn_status bfn_pictures_preview(bfn_context *ctx, const bfn_pictures *pictures,
                                                        size_t max_columns, char **text);
 BFN_API void bfn_preview_free(bfn_context *ctx, char *text);
-/* Read a PNG file of the given size (an alpha channel is refused): pixels [height,width,channels]. BFN_ERR_INPUT names what differs. */
+/* Read a PNG file of the given size: pixels [height,width,channels]. Grey files do for colours; transparent pixels are refused.
+ * BFN_ERR_INPUT names what differs. */
 BFN_API BFN_MUST_CHECK bfn_status bfn_picture_load_png(bfn_context *ctx, const char *path, size_t height, size_t width,
                                                        size_t channels, uint8_t *pixels);
 

@@ -258,7 +258,13 @@ bfn_status bfn_eval_bound(bfn_model *model, const char *data_path, const bfn_bou
     status = bfn__dataset_open(model->ctx, &set, data_path, &model->config, &how);
     if (status != BFN_OK)
         return status;
+    bfn__data_info data = {0};
     status = fit_options(model, set, data_path, &o);
+    if (status == BFN_OK && bfn__net_n_labels(model->net) > 0)
+        status = bfn__dataset_describe(set, &data);
+    if (status == BFN_OK)
+        status = bfn__data_info_check_labels(model->ctx, &data, model->net, data_path);
+    bfn__data_info_free(model->ctx, &data);
     if (status == BFN_OK) {
         bound_work work = {.model = model, .set = set, .options = o, .D = model->D, .batch = o.batch};
         status = evaluate(&work, result);

@@ -315,32 +315,43 @@ static size_t outputs_of(const bfn__config *c)
     return c->flow.kind + 1 == BFN_DATA_DISCRETISED ? 2 : 1;
 }
 
-/* The options of a network that data and flow decide. They may be written, but only with the value that follows. */
+/* The options of a network that data and flow decide. They may be written, but only with the value that follows; where `from` is NULL the
+ * value is a default that the data gives, and another one is welcome. */
 typedef struct implied_option {
     bfn__form form;
+    const char *network; /* NULL: any that goes with the form */
     const char *key;
     size_t (*value)(const bfn__config *config);
     const char *from;
 } implied_option;
 
 static const implied_option implied_options[] = {
-    {BFN__FORM_TEXT, "vocab_size", classes_of, "the number of classes"},
-    {BFN__FORM_TEXT, "seq_len", length_of, "data.seq_len"},
-    {BFN__FORM_IMAGE, "image_size", height_of, "data.height"},
-    {BFN__FORM_IMAGE, "input_adapter.input_shape.0", height_of, "data.height"},
-    {BFN__FORM_IMAGE, "input_adapter.input_shape.1", width_of, "data.width"},
-    {BFN__FORM_IMAGE, "input_adapter.input_channels", channels_of, "data.channels"},
-    {BFN__FORM_IMAGE, "output_channels", channels_of, "data.channels"},
-    {BFN__FORM_IMAGE, "output_height", outputs_of, "by flow.kind, it"},
+    {BFN__FORM_TEXT, NULL, "vocab_size", classes_of, "the number of classes"},
+    {BFN__FORM_TEXT, NULL, "seq_len", length_of, "data.seq_len"},
+    {BFN__FORM_IMAGE, NULL, "image_size", height_of, "data.height"},
+    {BFN__FORM_IMAGE, NULL, "input_adapter.input_shape.0", height_of, "data.height"},
+    {BFN__FORM_IMAGE, NULL, "input_adapter.input_shape.1", width_of, "data.width"},
+    {BFN__FORM_IMAGE, NULL, "input_adapter.input_channels", channels_of, "data.channels"},
+    {BFN__FORM_IMAGE, NULL, "output_channels", channels_of, "data.channels"},
+    {BFN__FORM_IMAGE, NULL, "output_height", outputs_of, "by flow.kind, it"},
+    {BFN__FORM_IMAGE, "unet_vdm", "input_channels", channels_of, NULL},
 };
 enum { N_IMPLIED = sizeof implied_options / sizeof implied_options[0] };
 
-static const implied_option *find_implied(const bfn__config *config, const char *key)
+static bool implies(const implied_option *option, const bfn__config *config)
+{
+    return (int)option->form == config->data.kind &&
+           (option->network == NULL || strcmp(option->network, bfn__config_class(config)) == 0);
+}
+
+/* Does the option follow from what stands elsewhere in the configuration? */
+static bool is_implied(const bfn__config *config, const char *key)
 {
     for (size_t i = 0; i < N_IMPLIED; i++)
-        if ((int)implied_options[i].form == config->data.kind && strcmp(implied_options[i].key, key) == 0)
-            return &implied_options[i];
-    return NULL;
+        if (implies(&implied_options[i], config) && implied_options[i].from != NULL &&
+            strcmp(implied_options[i].key, key) == 0)
+            return true;
+    return false;
 }
 
 static bfn_status imply_option(bfn_context *ctx, bfn__config *config, const implied_option *option)
@@ -351,7 +362,7 @@ static bfn_status imply_option(bfn_context *ctx, bfn__config *config, const impl
     snprintf(text, sizeof text, "%zu", value);
     if (given == NULL)
         return set_network_option(ctx, config, option->key, text);
-    if (*given == (double)value)
+    if (*given == (double)value || option->from == NULL)
         return BFN_OK;
     bfn__format_number(*given, found);
     return bfn__fail(ctx, BFN_ERR_ARGUMENT, "network.%s: found %s, %s is %s", option->key, found, option->from, text);
@@ -361,7 +372,7 @@ static bfn_status imply_options(bfn_context *ctx, bfn__config *config)
 {
     bfn_status status = BFN_OK;
     for (size_t i = 0; i < N_IMPLIED && status == BFN_OK; i++)
-        if ((int)implied_options[i].form == config->data.kind)
+        if (implies(&implied_options[i], config))
             status = imply_option(ctx, config, &implied_options[i]);
     return status;
 }
@@ -514,7 +525,7 @@ static void write_network_options(const bfn__config *config, char *text, size_t 
 {
     for (size_t i = 0; i < config->network.n_options; i++) {
         char number[BFN__NUMBER_TEXT_MAX], line[BFN__FIELD_TEXT];
-        if (find_implied(config, config->network.keys[i]) != NULL)
+        if (is_implied(config, config->network.keys[i]))
             continue;
         bfn__format_number(config->network.values[i], number);
         snprintf(line, sizeof line, "  %s: %s\n", config->network.keys[i], number);

@@ -112,6 +112,19 @@ void bfn__data_info_free(bfn_context *ctx, bfn__data_info *data)
     memset(data, 0, sizeof *data);
 }
 
+bfn_status bfn__data_info_check_labels(bfn_context *ctx, const bfn__data_info *data, const bfn__net *net,
+                                       const char *path)
+{
+    size_t known = bfn__net_n_labels(net);
+    if (known == 0 || (data->n_labels > 0 && data->n_labels <= known))
+        return BFN_OK;
+    if (data->n_labels == 0)
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "network.num_classes: found %zu, %s has no labels: it must be 0", known,
+                         path);
+    return bfn__fail(ctx, BFN_ERR_ARGUMENT, "network.num_classes: found %zu, the labels of %s need %zu", known, path,
+                     data->n_labels);
+}
+
 static bfn_status read_mean(bfn_context *ctx, const bfn__safetensors *st, size_t D, size_t K, bfn__data_info *data)
 {
     const bfn__st_tensor *mean = bfn__safetensors_find(st, "data.mean");

@@ -26,6 +26,10 @@ void bfn__data_info_free(bfn_context *ctx, bfn__data_info *data);
 char *bfn__data_info_write(const bfn__data_info *data);
 bfn_status bfn__data_info_read(bfn_context *ctx, const bfn__safetensors *st, size_t D, size_t K, bfn__data_info *data);
 
+/* A network that is told classes needs data with labels that it knows: BFN_ERR_ARGUMENT. */
+bfn_status bfn__data_info_check_labels(bfn_context *ctx, const bfn__data_info *data, const bfn__net *net,
+                                       const char *path);
+
 /* What a checkpoint says of its training: metadata "bfn.train" (JSON). */
 typedef struct bfn__train_info {
     uint64_t step;       /* optimiser steps done */

@@ -151,11 +151,11 @@ bfn_status bfn_picture_load_png(bfn_context *ctx, const char *path, size_t heigh
     bfn_status status = bfn__png_load(ctx, path, &image);
     if (status != BFN_OK)
         return status;
-    if (image.H != height || image.W != width || image.C != channels)
+    if (image.H != height || image.W != width || (image.C != channels && image.C != 1))
         status = bfn__fail(ctx, BFN_ERR_INPUT, "%s: is %zu x %zu x %zu, needs %zu x %zu x %zu", path, image.H, image.W,
                            image.C, height, width, channels);
-    else
-        memcpy(pixels, image.pixels, height * width * channels);
+    for (size_t i = 0; status == BFN_OK && i < height * width * channels; i++)
+        pixels[i] = image.pixels[i * image.C / channels]; /* grey is the same in all channels */
     bfn__image_free(ctx, &image);
     return status;
 }

@@ -164,7 +164,9 @@ static bfn_status prepare(bfn__trainer *tr, const bfn__config *stored, const bfn
         status = compile(tr);
     if (status == BFN_OK)
         status = prepare_sampler(tr);
-    return status == BFN_OK ? bfn__dataset_describe(tr->set, &tr->data) : status;
+    if (status == BFN_OK)
+        status = bfn__dataset_describe(tr->set, &tr->data);
+    return status == BFN_OK ? bfn__data_info_check_labels(tr->ctx, &tr->data, tr->net, tr->options->data_path) : status;
 }
 
 static bfn_status refuse_old_run(bfn__trainer *tr)

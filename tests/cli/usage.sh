@@ -43,9 +43,9 @@ wrong "--noise: sde2m has no noise dial" sample --model m --noise 0.5
 wrong "found \"extra\", no operand" sample --model m extra
 
 wrong "a configuration file is missing" train
-wrong "--data FILE is missing" train c.yaml
+wrong "--data PATH is missing" train c.yaml
 wrong "--out FOLDER is missing" train c.yaml --data d
-wrong "--data FILE is missing" train --resume
+wrong "--data PATH is missing" train --resume
 wrong "--set: found \"lr\"" train c.yaml --data d --out o --set lr
 wrong "--set: train.lrr: no such key, nearest is train.lr" train c.yaml --data d --out o --set train.lrr=1
 wrong "--set: train.lr: found \"0,1\"" train c.yaml --data d --out o --set train.lr=0,1
