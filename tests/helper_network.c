@@ -15,6 +15,7 @@ static const struct {
 } CLASSES[] = {
     {"GPT", "gpt"},
     {"UNetVDM", "unet_vdm"},
+    {"UNetModel", "unet_adm"},
 };
 
 const char *golden_network_class(golden_file *g)
