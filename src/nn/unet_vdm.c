@@ -106,6 +106,9 @@ static int body(const vdm *v, int h, int *pushed)
 
 static bfn_status check(const bfn__net *net, const vdm *v, size_t channels)
 {
+    if (v->C % 2 != 0)
+        return bfn__fail(net->ctx, BFN_ERR_ARGUMENT,
+                         "embedding_dim: %zu: must be even: half of it are sines of the time, half cosines", v->C);
     if (v->C % v->heads != 0)
         return bfn__fail(net->ctx, BFN_ERR_ARGUMENT, "n_attention_heads: %zu: must divide embedding_dim, which is %zu",
                          v->heads, v->C);
