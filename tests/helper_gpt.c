@@ -166,6 +166,8 @@ void naive_gpt(const bfn__net *net, const double *params, const double *shown, d
             memcpy(y + r * wide + g.E, x_in + r * g.E, g.E * sizeof *y);
     }
     linear(&g, "lm_head", g.T, wide, g.C, y, out);
+    for (size_t i = 0; net_option(net, "log_skip") != 0.0 && i < g.T * g.C; i++)
+        out[i] += log(fmax(shown[i], 1e-30));
     free(x_in);
     free(x);
     free(y);

@@ -73,6 +73,8 @@ static void open_fixture(fixture *f, const bfn__option *options, size_t n_option
     }
     f->grads = calloc(f->arena, sizeof(float));
     f->shown = random_floats(f, f->n_in, 1.0);
+    for (size_t i = 0; net_option(f->net, "log_skip") != 0.0 && i < f->n_in; i++)
+        f->shown[i] = 0.1f + fabsf(f->shown[i]);
     f->d_shown = calloc(f->n_in, sizeof(float));
     f->out = calloc(f->n_out, sizeof(float));
     f->d_out = random_floats(f, f->n_out, 1.0);
@@ -214,6 +216,22 @@ static void causal_network(void **state)
     const bfn__option o[] = {{"n_layer", 2},    {"n_head", 2},    {"n_embd", 8}, {"seq_len", 70},
                              {"vocab_size", 4}, {"is_causal", 1}, {"skip", 1}};
     check_network(o, N(o), 1);
+}
+
+/* The logarithm of what is shown is added to the logits; a probability of zero is no minus infinity. */
+static void log_of_input(void **state)
+{
+    (void)state;
+    const bfn__option o[] = {{"n_layer", 1}, {"n_head", 2},     {"n_embd", 8},
+                             {"seq_len", 6}, {"vocab_size", 4}, {"log_skip", 1}};
+    check_network(o, N(o), 3);
+    fixture f;
+    open_fixture(&f, o, N(o), 1);
+    f.shown[5] = 0.0f;
+    f.shown64[5] = 0.0;
+    check_forward(&f);
+    assert_true(f.out[5] < -60.0f);
+    close_fixture(&f);
 }
 
 static void two_classes(void **state)
@@ -428,17 +446,27 @@ static void wrong_options(void **state)
     refused(ctx, "gpt", (bfn__option){"n_head", 7}, "768");
     refused(ctx, "gpt", (bfn__option){"vocab_size", 1}, "from 2");
     refused(ctx, "gpt", (bfn__option){"dropout", 1.0}, "0.9");
+    const bfn__option binary[] = {{"vocab_size", 2}, {"log_skip", 1}};
+    bfn__net *net;
+    assert_int_equal(bfn__net_create(ctx, &net, "gpt", binary, N(binary)), BFN_ERR_ARGUMENT);
+    assert_non_null(strstr(bfn_errmsg(ctx), "log_skip"));
     bfn_context_destroy(ctx);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(small_network),         cmocka_unit_test(without_bias_and_skip),
-        cmocka_unit_test(learned_positions),     cmocka_unit_test(causal_network),
-        cmocka_unit_test(two_classes),           cmocka_unit_test(many_tiles),
-        cmocka_unit_test(description),           cmocka_unit_test(initial_values),
-        cmocka_unit_test(scaled_initial_values), cmocka_unit_test(heads_look_at_neighbours),
+        cmocka_unit_test(small_network),
+        cmocka_unit_test(without_bias_and_skip),
+        cmocka_unit_test(learned_positions),
+        cmocka_unit_test(causal_network),
+        cmocka_unit_test(log_of_input),
+        cmocka_unit_test(two_classes),
+        cmocka_unit_test(many_tiles),
+        cmocka_unit_test(description),
+        cmocka_unit_test(initial_values),
+        cmocka_unit_test(scaled_initial_values),
+        cmocka_unit_test(heads_look_at_neighbours),
         cmocka_unit_test(wrong_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
