@@ -397,10 +397,9 @@ static const cli_command command_bound = {
     "eval bound",
     "bound on the negative log likelihood of text or images",
     "--model FILE --data PATH [options]",
-    "Continuous-time (or n-step) loss + reconstruction loss. Text: in bits per character, beside n-gram models that "
-    "are "
-    "fitted\n"
-    "to the training split of the same file and measured on the same sequences. Images: in bits per dimension.",
+    "Continuous-time (or n-step) loss + reconstruction loss. Text: in bits per character, beside n-gram models that\n"
+    "are fitted to the training split of the same file and measured on the same sequences. Images: in bits per\n"
+    "dimension.",
     bound_options,
     sizeof bound_options / sizeof bound_options[0],
     "  bfn eval bound --model runs/book/best.safetensors --data book.txt --sequences 1000\n"

@@ -82,56 +82,84 @@ static void print_key(const char *name, const char *fallback, const char *text, 
     printf("%36s(%s)\n", "", allowed);
 }
 
-/* What the classes understand. The library judges these when it builds the network. */
+/* What the classes of networks understand. The library judges these when it builds one; tests/cli/help.sh compares. */
+typedef struct network_key {
+    const char *name, *fallback, *text, *allowed;
+} network_key;
+
+static const network_key gpt_keys[] = {
+    {"n_layer", "24", "blocks of attention and two-layer network", "a whole number from 1 to 1024"},
+    {"n_head", "12", "heads of attention", "a whole number from 1 to 1024 that divides n_embd"},
+    {"n_embd", "768", "width", "a whole number from 1 to 65536"},
+    {"skip", "true", "the last layer sees the embedding too", "true or false"},
+    {"bias", "true", "biases in linear layers and norms", "true or false"},
+    {"learn_pos_embedding", "false", "positions are learned instead of sines and cosines", "true or false"},
+    {"is_causal", "false", "a position attends to none behind it", "true or false"},
+    {"dropout", "0", "part of the activations that training drops", "a number from 0 to 0.9"},
+    {"scaled_init", "false", "initial weights for small networks that train briefly", "true or false"},
+    {"log_skip", "false", "the position's own evidence is added to the logits", "true or false"},
+};
+
+static const network_key vdm_keys[] = {
+    {"embedding_dim", "128", "channels", "a whole number from 2 to 65536"},
+    {"n_blocks", "32", "residual blocks on the way down; one more on the way up", "a whole number from 1 to 1024"},
+    {"n_attention_heads", "1", "heads of attention", "a whole number from 1 to 1024 that divides embedding_dim"},
+    {"attention_everywhere", "false", "attention after every block (else in the middle alone)", "true or false"},
+    {"norm_groups", "32", "groups of the norms", "a whole number that divides embedding_dim"},
+    {"use_fourier_features", "true", "sines and cosines of the image beside it", "true or false"},
+    {"dropout_prob", "0.1", "part of the activations that training drops", "a number from 0 to 0.9"},
+    {"input_channels", "the data's", "channels that the adapter makes of the image", "a whole number from 1 to 1024"},
+};
+
+static const network_key adm_keys[] = {
+    {"model_channels", "128", "channels of the first level", "a multiple of 32"},
+    {"channel_mult", "[1, 2, 2, 2]", "levels, each of half the size: their channels as multiples of model_channels",
+     "a list of up to 8 whole numbers from 1 to 64"},
+    {"num_res_blocks", "3", "residual blocks a level", "a whole number from 1 to 64"},
+    {"attention_resolutions", "[8, 16]", "attention where the size is divided by one of these",
+     "a list of up to 8 powers of 2; [0]: in the middle alone"},
+    {"num_heads", "4", "heads of attention", "a whole number from 1 to 1024"},
+    {"num_heads_upsample", "-1", "heads on the way up; -1: the same", "a whole number from -1 to 1024"},
+    {"conv_resample", "true", "sizes change by convolutions (else by means and copies alone, which is cheaper)",
+     "true or false"},
+    {"use_scale_shift_norm", "false", "the time scales and shifts (else it is added)", "true or false"},
+    {"project_input", "false", "a linear layer in front", "true or false"},
+    {"skip", "true", "the last layer sees the input too", "true or false"},
+    {"in_channels", "the adapter's", "channels that the adapter makes of the image", "a whole number up to 65536"},
+    {"out_channels", "128", "channels in front of the last layer", "a whole number from 1 to 65536"},
+    {"num_classes", "0", "the network is told the class, one of so many labels of the data; 0: it is not",
+     "a whole number from 0 to 65536"},
+    {"dropout", "0", "part of the activations that training drops", "a number from 0 to 0.9"},
+    {"dims", "2", "dimensions of an image", "2"},
+};
+
+static const network_key adapter_keys[] = {
+    {"input_adapter.add_mask", "false", "the time as a channel (unet_adm: true)", "true or false"},
+    {"input_adapter.add_pos_feats", "false", "sines and cosines of the place as channels", "true or false"},
+    {"input_adapter.n_freq_bands", "64", "... how many", "a whole number from 1 to 4096"},
+    {"input_adapter.learn_pos_feats", "false", "learned channels of the place instead", "true or false"},
+    {"input_adapter.pos_embed_size", "32", "... how many", "a whole number from 1 to 65536"},
+    {"input_adapter.output_height", "the network's", "channels behind the adapter's linear layer",
+     "a whole number up to 65536"},
+    {"input_adapter.value_res", "-1", "as the published adapter has it", "a number from -1 to 1e6"},
+    {"input_adapter.mask_res", "-1", "above 0: sines and cosines of the time as channels", "a number from -1 to 1e6"},
+};
+
+static void print_keys(const char *heading, const network_key *keys, size_t n)
+{
+    printf("  # %s:\n", heading);
+    for (size_t i = 0; i < n; i++)
+        print_key(keys[i].name, keys[i].fallback, keys[i].text, keys[i].allowed);
+}
+
 static void print_network_keys(void)
 {
-    static const char *const keys[][4] = {
-        {"n_layer", "24", "gpt: blocks of attention and two-layer network", "a whole number from 1 to 1024"},
-        {"n_head", "12", "gpt: heads of attention", "a whole number from 1 to 1024 that divides n_embd"},
-        {"n_embd", "768", "gpt: width", "a whole number from 1 to 65536"},
-        {"skip", "true", "gpt: the last layer sees the embedding too", "true or false"},
-        {"bias", "true", "gpt: biases in linear layers and norms", "true or false"},
-        {"learn_pos_embedding", "false", "gpt: positions are learned instead of sines and cosines", "true or false"},
-        {"is_causal", "false", "gpt: a position attends to none behind it", "true or false"},
-        {"dropout", "0", "gpt: part of the activations that training drops", "a number from 0 to 0.9"},
-        {"scaled_init", "false", "gpt: initial weights for small networks that train briefly", "true or false"},
-        {"log_skip", "false", "gpt: the position's own evidence is added to the logits", "true or false"},
-        {"embedding_dim", "128", "unet_vdm: channels", "a whole number from 2 to 65536"},
-        {"n_blocks", "32", "unet_vdm: residual blocks on the way down; one more on the way up",
-         "a whole number from 1 to 1024"},
-        {"n_attention_heads", "1", "unet_vdm: heads of attention",
-         "a whole number from 1 to 1024 that divides embedding_dim"},
-        {"attention_everywhere", "false", "unet_vdm: attention after every block (else in the middle)",
-         "true or false"},
-        {"norm_groups", "32", "unet_vdm: groups of the norms", "a whole number that divides embedding_dim"},
-        {"use_fourier_features", "true", "unet_vdm: sines and cosines of the image beside it", "true or false"},
-        {"dropout_prob", "0.1", "unet_vdm: part of the activations that training drops", "a number from 0 to 0.9"},
-        {"input_channels", "data", "unet_vdm: what the adapter makes of the image's channels",
-         "a whole number from 1 to 1024"},
-        {"model_channels", "128", "unet_adm: channels of the first level", "a multiple of 32"},
-        {"channel_mult", "[1, 2, 2, 2]",
-         "unet_adm: a level each, its channels as multiples; each level halves the size",
-         "a list of up to 8 whole numbers from 1 to 64"},
-        {"num_res_blocks", "3", "unet_adm: residual blocks a level", "a whole number from 1 to 64"},
-        {"attention_resolutions", "[8, 16]", "unet_adm: attention where the size is divided by these",
-         "a list of up to 8 powers of 2; [0]: only in the middle"},
-        {"num_heads", "4", "unet_adm: heads of attention", "a whole number from 1 to 1024"},
-        {"num_heads_upsample", "-1", "unet_adm: heads on the way up; -1: the same", "a whole number from -1 to 1024"},
-        {"conv_resample", "true", "unet_adm: sizes change by convolutions (else by means and copies alone: cheaper)",
-         "true or false"},
-        {"use_scale_shift_norm", "false", "unet_adm: the time scales and shifts (else is added)", "true or false"},
-        {"project_input", "false", "unet_adm: a linear layer in front", "true or false"},
-        {"skip", "true", "unet_adm: the last layer sees the input too", "true or false"},
-        {"out_channels", "128", "unet_adm: channels in front of the last layer", "a whole number from 1 to 65536"},
-        {"num_classes", "0", "unet_adm: the network is told the class, of the data's labels; 0: it is not",
-         "a whole number from 0 to 65536"},
-        {"dropout", "0", "unet_adm: part of the activations that training drops", "a number from 0 to 0.9"},
-        {"input_adapter.add_mask", "false", "U-Nets: the time as a channel (unet_adm: true)", "true or false"},
-        {"input_adapter.add_pos_feats", "false", "U-Nets: sines and cosines of the place as channels", "true or false"},
-        {"input_adapter.learn_pos_feats", "false", "U-Nets: learned channels of the place instead", "true or false"},
-    };
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        print_key(keys[i][0], keys[i][1], keys[i][2], keys[i][3]);
+#define KEYS(heading, keys) print_keys(heading, keys, sizeof keys / sizeof keys[0])
+    KEYS("class gpt", gpt_keys);
+    KEYS("class unet_vdm", vdm_keys);
+    KEYS("class unet_adm", adm_keys);
+    KEYS("both U-Nets", adapter_keys);
+#undef KEYS
 }
 
 void cli_help_config(void)

@@ -1,7 +1,7 @@
 # Help of every command, version, unknown commands.
 source "$BFN_SOURCE_DIR/tests/cli/helper_cli.sh" "$1"
 
-commands="train sample eval info plan export selftest bench"
+commands="train sample compare eval info plan export selftest bench"
 
 run
 expect 2
@@ -36,19 +36,44 @@ for key in "seq_len: 128" "lr: 0.001" "betas: \[0.9, 0.98\]" "max_sqrt_beta: 0.7
     grep -q "  $key" out || fail "help config does not list $key"
 done
 
-# The network's options are listed too, all of them and with their defaults: those of a configuration that sets none.
-awk '/^[a-z]+:$/ {section = $1} section == "network:" && /^  [a-z_]+: / {print $1, $2}' out | grep -v "^class:" |
-    sed 's/ true$/ 1/; s/ false$/ 0/' | sort >listed
-[ "$(wc -l <listed)" -ge 9 ] || fail "options of the network"
+# The options of every class of networks are listed too, all of them: those of a configuration that sets none. Those of gpt with their
+# defaults; U-Nets fill in some, and number the members of lists.
+listed() {
+    awk -v class="# $1:" '/^  # / {here = index($0, class) > 0} /^[a-z]+:$/ {here = 0} here && /^  [a-z_.]+: / {print $1, $2}' config
+}
+resolved() {
+    awk '/^[a-z]+:$/ {section = $1} section == "network:" && /^  [a-z_.0-9]+: / {print $1, $2}' run-$1/config.yaml |
+        grep -vE "^class:"
+}
+names() {
+    sed 's/:.*//; s/\.[0-9]$//' | sort -u
+}
+cp out config
 cat "$BFN_SOURCE_DIR"/include/bfn/*.h | head -c 30000 >words.txt
 echo 'train: {batch: 1, steps: 1, valid_every: 0, sample_every: 0}' >short.yaml
 echo 'data: {seq_len: 4}' >>short.yaml
-run train short.yaml --data words.txt --out run -q --set network.n_layer=1 --set network.n_head=1 --set network.n_embd=4
+run train short.yaml --data words.txt --out run-gpt -q --set network.n_layer=1 --set network.n_head=1 --set network.n_embd=4
 expect 0
-awk '/^[a-z]+:$/ {section = $1} section == "network:" && /^  [a-z_]+: / {print $1, $2}' run/config.yaml |
-    grep -vE "^(class|vocab_size|seq_len):" | sed 's/^n_layer: 1$/n_layer: 24/; s/^n_head: 1$/n_head: 12/; s/^n_embd: 4$/n_embd: 768/' |
-    sed 's/ true$/ 1/; s/ false$/ 0/' | sort >resolved
-cmp -s listed resolved || fail "help config lists other options of the network than it has: $(diff listed resolved | tr '\n' ' ')"
+listed "class gpt" | sed 's/ true$/ 1/; s/ false$/ 0/' | sort >gpt-listed
+resolved gpt | sed 's/^n_layer: 1$/n_layer: 24/; s/^n_head: 1$/n_head: 12/; s/^n_embd: 4$/n_embd: 768/' | sort >gpt-resolved
+[ "$(wc -l <gpt-listed)" -ge 9 ] || fail "options of the network"
+cmp -s gpt-listed gpt-resolved || fail "help config lists other options of gpt than it has: $(diff gpt-listed gpt-resolved | tr '\n' ' ')"
+
+make_images digits 20 8 8
+cat >images.yaml <<'YAML'
+data: {kind: image}
+flow: {kind: continuous}
+train: {batch: 1, steps: 1, valid_every: 0, sample_every: 0}
+YAML
+run train images.yaml --data digits --out run-unet_vdm -q --set network.class=unet_vdm --set network.embedding_dim=4 --set network.n_blocks=1 --set network.norm_groups=2
+expect 0
+run train images.yaml --data digits --out run-unet_adm -q --set network.class=unet_adm --set network.model_channels=32 --set network.channel_mult=1,1 --set network.num_res_blocks=1
+expect 0
+for class in unet_vdm unet_adm; do
+    (listed "class $class" && listed "both U-Nets") | names >$class-listed
+    resolved $class | names >$class-resolved
+    cmp -s $class-listed $class-resolved || fail "help config lists other options of $class than it has: $(diff $class-listed $class-resolved | tr '\n' ' ')"
+done
 
 for form in --version -V version; do
     run $form

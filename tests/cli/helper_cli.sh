@@ -39,6 +39,28 @@ make_text() {
     cat "$BFN_SOURCE_DIR"/include/bfn/*.h | head -c 60000 >"$1"
 }
 
+# make_images FOLDER N HEIGHT WIDTH: IDX files as MNIST has them: N training images of stripes, with labels 0 to 3, and 8 test images.
+# Picture i, row y, column x: bright where (x + y (i % 2) + i) % 4 < 2, a little different in each picture.
+idx_images() { # n height width
+    printf '\0\0\10\3\0\0%b\0\0\0%b\0\0\0%b' "$(printf '\\0%03o\\0%03o' $(($1 / 256)) $(($1 % 256)))" "$(printf '\\0%03o' $2)" "$(printf '\\0%03o' $3)"
+    awk -v n=$1 -v h=$2 -v w=$3 'BEGIN {
+        for (i = 0; i < n; i++) for (y = 0; y < h; y++) for (x = 0; x < w; x++)
+            printf "\\0%03o", (x + y * (i % 2) + i) % 4 < 2 ? 200 + (7 * i + x) % 50 : 10 + (5 * i + y) % 40
+        print "" }' |
+        while IFS= read -r bytes; do printf '%b' "$bytes"; done
+}
+idx_labels() { # n
+    printf '\0\0\10\1\0\0%b' "$(printf '\\0%03o\\0%03o' $(($1 / 256)) $(($1 % 256)))"
+    awk -v n=$1 'BEGIN { for (i = 0; i < n; i++) printf "\\0%03o", i % 4; print "" }' | while IFS= read -r bytes; do printf '%b' "$bytes"; done
+}
+make_images() {
+    mkdir -p "$1"
+    idx_images $2 $3 $4 >"$1/train-images-idx3-ubyte"
+    idx_labels $2 >"$1/train-labels-idx1-ubyte"
+    idx_images 8 $3 $4 >"$1/t10k-images-idx3-ubyte"
+    idx_labels 8 >"$1/t10k-labels-idx1-ubyte"
+}
+
 # A small trained model, run/last.safetensors; arguments go to bfn train.
 make_model() {
     make_text words.txt
