@@ -300,9 +300,10 @@ static void vdm_plain(void **state)
 static void vdm_adapter(void **state)
 {
     (void)state;
-    check_network("unet_vdm", "encoded time, positions, 2 to 5 channels", 5.0,
+    check_network("unet_vdm", "encoded time, positions, 2 to 5 channels, 4 x 7", 5.0,
                   "embedding_dim=14 n_blocks=1 norm_groups=2 n_attention_heads=2 input_channels=5 output_channels=2 "
-                  "image_size=6 input_adapter.input_channels=2 input_adapter.add_mask=1 input_adapter.mask_res=20 "
+                  "input_adapter.input_shape.0=4 input_adapter.input_shape.1=7 input_adapter.input_channels=2 "
+                  "input_adapter.add_mask=1 input_adapter.mask_res=20 "
                   "input_adapter.add_pos_feats=1 input_adapter.n_freq_bands=3 input_adapter.value_res=16");
 }
 
