@@ -1,5 +1,6 @@
 /* op_conv.c: convolution of images, channels last: y = conv(x, W) + bias + row + residual, and its backward pass.
  *
+ * 3 x 3 filters with stride 1 and enough channels take op_winograd.c; what follows is for all others, and for bf16.
  * By patches: a tile of pixels gathers what lies under its filter, [pixels, 9 channels] (zeros beyond the border), and one product with the
  * packed weights [9 in, out] gives the tile. A tile never crosses a sample and its size depends on the shape alone, so a sample's output is the
  * same for every batch size and number of threads.
@@ -71,6 +72,7 @@ bool bfn__conv_prepare(bfn__exec *e, bfn__step *s)
     conv_run run = make_run(e, s, 1, false);
     memset(s->products, 0, sizeof s->products);
     s->low = e->precision == BFN__BF16 && worth_bf16(e, s);
+    s->winograd = bfn__winograd_suits(e, s);
     if (e->dnnl == NULL || !s->low)
         return true;
     const size_t rows[2] = {run.tile_rows, s->node.rows - (run.tiles_a_sample - 1) * run.tile_rows};
@@ -93,6 +95,10 @@ static size_t patch_floats(const conv_run *run)
 
 void bfn__conv_plan(bfn__exec *e, bfn__step *s, size_t now)
 {
+    if (s->winograd) {
+        bfn__winograd_plan(e, s, now);
+        return;
+    }
     conv_run run = make_run(e, s, 1, false);
     size_t in = run.x->cols, out = s->node.cols, end = bfn__exec_times(e) - 1;
     bfn__exec_scratch(e, patch_floats(&run) + run.tile_rows * out);
@@ -155,6 +161,10 @@ static void pack_product(bfn__exec *e, bfn__step *s, const pack_run *p)
 
 void bfn__conv_set_params(bfn__exec *e, bfn__step *s)
 {
+    if (s->winograd) {
+        bfn__winograd_set_params(e, s);
+        return;
+    }
     pack_run p = {bfn__exec_param(e, s->node.weight),
                   s->packed,
                   e->values[s->node.in[0]].cols,
@@ -285,6 +295,10 @@ static void forward_tile(void *arg, size_t i, int thread)
 
 void bfn__conv_forward(bfn__exec *e, bfn__step *s, size_t n)
 {
+    if (s->winograd) {
+        bfn__winograd_forward(e, s, n);
+        return;
+    }
     conv_run run = make_run(e, s, n, false);
     bfn__loop(e->n_threads, n * run.tiles_a_sample, forward_tile, &run);
 }
@@ -328,13 +342,19 @@ static void backward_tile(void *arg, size_t i, int thread)
         bfn__exec_fail(e);
 }
 
+/* The work space behind the samples' sums: [taps, in, out]. */
+static float *filter_work(const conv_run *run)
+{
+    return run->s->work + run->e->options.batch * run->y->cols;
+}
+
 /* [in, out] of one place of the filter, into the work space. */
 static void backward_tap(void *arg, size_t tap, int thread)
 {
     const conv_run *run = arg;
     bfn__exec *e = run->e;
     const bfn__value *x = run->x, *y = run->y;
-    float *shifted = e->scratch + (size_t)thread * e->scratch_floats, *dw = run->s->work + tap * x->cols * y->cols;
+    float *shifted = e->scratch + (size_t)thread * e->scratch_floats, *dw = filter_work(run) + tap * x->cols * y->cols;
     for (size_t i = 0; i < run->n; i++) {
         for (size_t row = 0; row < y->rows; row += GRAD_ROWS) {
             size_t rows = y->rows - row < GRAD_ROWS ? y->rows - row : GRAD_ROWS;
@@ -359,25 +379,40 @@ static void add_filters(void *arg, size_t i, int thread)
     (void)thread;
     const conv_run *run = arg;
     size_t in = run->x->cols, out = run->y->cols, taps_ = n_taps(&run->s->node);
+    const float *work = filter_work(run);
     float *dw = bfn__exec_grad(run->e, run->grads, run->s->node.weight);
     for (size_t o = i * COPY; o < out && o < (i + 1) * COPY; o++)
         for (size_t c = 0; c < in; c++)
             for (size_t tap = 0; tap < taps_; tap++)
-                dw[(o * in + c) * taps_ + tap] += run->s->work[(tap * in + c) * out + o];
+                dw[(o * in + c) * taps_ + tap] += work[(tap * in + c) * out + o];
+}
+
+/* Gradient of the weights. */
+static void backward_weights(conv_run *run)
+{
+    bfn__exec *e = run->e;
+    bfn__loop(e->n_threads, n_taps(&run->s->node), backward_tap, run);
+    bfn__loop(e->n_threads, ceil_div(run->y->cols, COPY), add_filters, run);
 }
 
 void bfn__conv_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads)
 {
     conv_run run = make_run(e, s, n, false);
     run.grads = grads;
-    run.sums = s->work + run.K * run.y->cols;
+    run.sums = s->work;
     bfn__loop(e->n_threads, n, backward_added, &run);
-    bfn__loop(e->n_threads, n_taps(&s->node), backward_tap, &run);
-    bfn__loop(e->n_threads, ceil_div(run.y->cols, COPY), add_filters, &run);
     if (s->node.bias >= 0)
         e->k->column_sums(n, run.y->cols, run.sums, run.y->cols, bfn__exec_grad(e, grads, s->node.bias));
+    if (s->winograd)
+        bfn__winograd_filter_gradient(e, s, n, grads);
+    else
+        backward_weights(&run);
     if (!bfn__wants_grad(e, s, 0))
         return;
+    if (s->winograd) {
+        bfn__winograd_input_gradient(e, s, n);
+        return;
+    }
     conv_run back = make_run(e, s, n, true);
     bfn__loop(e->n_threads, n * back.tiles_a_sample, backward_tile, &back);
 }

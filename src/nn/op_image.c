@@ -223,18 +223,29 @@ void bfn__value_waves_backward(bfn__exec *e, bfn__step *s, size_t n, float *grad
 }
 
 /* ---- waves of the time ---- */
+
+/* Angle number j of a time s. The published unet_adm forms it in float, whatever the precision of the rest: at s = 4000 this moves a sine by 1e-4, so
+ * it belongs to the network's definition. */
+static double time_angle(const bfn__node *node, double s, size_t j, size_t half)
+{
+    if (node->waves == BFN__WAVES_SIN_FIRST)
+        return s * pow(10000.0, half > 1 ? -(double)j / (double)(half - 1) : 0.0);
+    float exponent = -9.210340371976184f * (float)j;
+    float frequency = (float)exp((double)(exponent / (float)half));
+    return (double)((float)s * frequency);
+}
+
 void bfn__time_waves_forward(bfn__exec *e, bfn__step *s, size_t n)
 {
     const bfn__value *y = &e->values[s->out];
     size_t half = y->cols / 2;
     bool sin_first = s->node.waves == BFN__WAVES_SIN_FIRST;
-    double span = sin_first ? (half > 1 ? (double)(half - 1) : 1.0) : (double)half;
     for (size_t i = 0; i < n; i++) {
         float *row = data_row(y, i);
         double t = s->node.a * e->t[i] + s->node.b;
         row[y->cols - 1] = 0.0f;
         for (size_t j = 0; j < half; j++) {
-            double angle = t * pow(10000.0, -(double)j / span);
+            double angle = time_angle(&s->node, t, j, half);
             row[j] = (float)(sin_first ? sin(angle) : cos(angle));
             row[half + j] = (float)(sin_first ? cos(angle) : sin(angle));
         }

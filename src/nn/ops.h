@@ -27,6 +27,7 @@ typedef struct bfn__step {
     size_t ld_packed;
     const bfn__product *products[2][2]; /* primitives for [last tile of rows][last tile of columns]; NULL: bfn__gemm */
     void **weights;                     /* ... handles of the packed blocks, one for each tile of columns */
+    bool winograd;                      /* CONV: by Winograd's algorithm */
     bool low;                           /* operands are rounded to bf16 */
     float *padded; /* LINEAR, training: W with row stride ld_padded, when its own stride is a bad one; else NULL */
     size_t ld_padded;
@@ -140,6 +141,13 @@ void bfn__conv_plan(bfn__exec *e, bfn__step *s, size_t now);
 void bfn__conv_set_params(bfn__exec *e, bfn__step *s);
 void bfn__conv_forward(bfn__exec *e, bfn__step *s, size_t n);
 void bfn__conv_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads);
+/* op_winograd.c: the parts of op_conv.c that Winograd's algorithm replaces; work begins with the samples' sums [batch, out] */
+bool bfn__winograd_suits(const bfn__exec *e, const bfn__step *s);
+void bfn__winograd_plan(bfn__exec *e, bfn__step *s, size_t now);
+void bfn__winograd_set_params(bfn__exec *e, bfn__step *s);
+void bfn__winograd_forward(bfn__exec *e, bfn__step *s, size_t n);
+void bfn__winograd_input_gradient(bfn__exec *e, bfn__step *s, size_t n);
+void bfn__winograd_filter_gradient(bfn__exec *e, bfn__step *s, size_t n, float *grads);
 /* op_groupnorm.c */
 void bfn__groupnorm_plan(bfn__exec *e, bfn__step *s, size_t now);
 void bfn__groupnorm_forward(bfn__exec *e, bfn__step *s, size_t n);
