@@ -163,7 +163,7 @@ static bfn_status decode_raster(source *s, spng_ctx *spng, raster *r)
 {
     int code = spng_set_image_limits(spng, (uint32_t)BFN__LIMIT_IMAGE_SIDE, (uint32_t)BFN__LIMIT_IMAGE_SIDE);
     if (code == 0)
-        code = spng_set_chunk_limits(spng, BFN__LIMIT_PNG_FILE_BYTES, TEXT_CACHE);
+        code = spng_set_chunk_limits(spng, TEXT_CACHE, TEXT_CACHE);
     if (code == 0)
         code = spng_set_png_buffer(spng, s->bytes, s->n);
     if (code == 0)

@@ -5,7 +5,8 @@
 #include "io/image.h"
 
 /* A text entry: key 1 to 79 characters of printable ASCII without leading, trailing or double spaces; value UTF-8 without NUL.
- * Stored as tEXt where the value is ASCII, as iTXt otherwise, in the given order. */
+ * Stored as tEXt where the value is ASCII, as iTXt otherwise, in the given order; entries of empty
+ * value are left out. */
 typedef struct bfn__png_text {
     const char *key, *value;
 } bfn__png_text;

@@ -61,10 +61,12 @@ static struct spng_text spng_text_of(const bfn__png_text *text, char *empty)
     return out;
 }
 
+/* *n_out: those that are not empty, which libspng does not take. */
 static bfn_status make_texts(bfn_context *ctx, const bfn__png_text *texts, size_t n_texts, char *empty,
-                             struct spng_text **out)
+                             struct spng_text **out, size_t *n_out)
 {
     *out = NULL;
+    *n_out = 0;
     for (size_t i = 0; i < n_texts; i++) {
         bfn_status status = check_text(ctx, &texts[i]);
         if (status != BFN_OK)
@@ -74,7 +76,8 @@ static bfn_status make_texts(bfn_context *ctx, const bfn__png_text *texts, size_
     if (*out == NULL)
         return BFN_ERR_MEMORY;
     for (size_t i = 0; i < n_texts; i++)
-        (*out)[i] = spng_text_of(&texts[i], empty);
+        if (texts[i].value[0] != '\0')
+            (*out)[(*n_out)++] = spng_text_of(&texts[i], empty);
     return BFN_OK;
 }
 
@@ -117,7 +120,7 @@ bfn_status bfn__png_encode(bfn_context *ctx, const bfn__image *image, const bfn_
     *n_out = 0;
     bfn_status status = check_image(ctx, image, n_texts);
     if (status == BFN_OK)
-        status = make_texts(ctx, texts, n_texts, empty, &entries);
+        status = make_texts(ctx, texts, n_texts, empty, &entries, &n_texts);
     if (status != BFN_OK)
         return status;
     void *png = NULL;
@@ -131,8 +134,10 @@ bfn_status bfn__png_encode(bfn_context *ctx, const bfn__image *image, const bfn_
                            spng_strerror(code));
     else if ((*out = bfn__calloc(ctx, n, 1)) == NULL)
         status = BFN_ERR_MEMORY;
-    else
-        memcpy(*out, png, *n_out = n);
+    else {
+        memcpy(*out, png, n);
+        *n_out = n;
+    }
     free(png);
     return status;
 }
