@@ -14,7 +14,7 @@
 #include <string.h>
 
 typedef struct bench_values {
-    const char *model;
+    const char *model, *only;
     size_t threads, n_layer, n_embd, n_head, seq_len;
     double seconds;
     int quick;
@@ -22,8 +22,10 @@ typedef struct bench_values {
 
 #define AT(member) offsetof(bench_values, member)
 static const cli_option options[] = {
-    {"quick", 0, NULL, CLI_FLAG, AT(quick), 0, 0, NULL, "a second for each measurement, and a network of 6 layers"},
+    {"quick", 0, NULL, CLI_FLAG, AT(quick), 0, 0, NULL,
+     "a second for each measurement, and networks of 6 layers and 4 blocks"},
     {"seconds", 0, "S", CLI_REAL, AT(seconds), 0.05, 3600, NULL, "time for each network measurement (default 5)"},
+    {"only", 0, "WHAT", CLI_TEXT, AT(only), 0, 0, NULL, "text or images: that network alone (default both)"},
     {"model", 'm', "FILE", CLI_TEXT, AT(model), 0, 0, NULL, "also the sampler's own cost with this model"},
     {"n-layer", 0, "N", CLI_SIZE, AT(n_layer), 1, 1000, NULL,
      "layers (default 24, the text8 network of the BFN paper)"},
@@ -49,26 +51,36 @@ static bfn_status show_peak(bfn_context *ctx, const bench_values *v, bfn_bench_p
     return BFN_OK;
 }
 
+/* A measurement: what runs, and which part of which peak is the goal. */
+typedef struct bench_row {
+    const char *label;
+    bool images, training, bf16;
+    double peak, goal;
+} bench_row;
+
 /* One row of the table; *seconds of a forward pass a sample. */
-static bfn_status show_network(bfn_context *ctx, const bench_values *v, const char *label, bool training, bool bf16,
-                               double peak, double goal, double *seconds)
+static bfn_status show_network(bfn_context *ctx, const bench_values *v, const bench_row *row, double *seconds)
 {
     bfn_bench_options o = BFN_BENCH_OPTIONS_INIT;
     bfn_bench_result r;
+    o.images = row->images;
+    o.n_blocks = v->quick ? 4 : 0;
     o.n_layer = v->n_layer != 0 ? v->n_layer : v->quick ? 6 : 0;
     o.n_embd = v->n_embd;
     o.n_head = v->n_head;
     o.seq_len = v->seq_len;
-    o.training = training;
-    o.bf16 = bf16;
+    o.training = row->training;
+    o.bf16 = row->bf16;
     o.seconds = v->seconds > 0.0 ? v->seconds : v->quick ? 1.0 : 0.0;
     bfn_status status = bfn_bench_network(ctx, &o, &r);
     if (status != BFN_OK)
         return status;
-    double part = 100.0 * r.flops_per_second / peak;
-    printf("%-9s %-5s %8.1f GFLOP/s  %5.1f %% of peak (goal %.0f %%: %s)  %7.1f ms a %s  %6.0f tokens/s  %4.0f MB\n",
-           label, r.bf16 ? "bf16" : "f32", 1e-9 * r.flops_per_second, part, goal, part >= goal ? "reached" : "missed",
-           1e3 * r.seconds_best, training ? "step" : "pass", r.tokens_per_second, 1e-6 * (double)r.bytes);
+    double part = 100.0 * r.flops_per_second / row->peak;
+    printf("%-9s %-5s %8.1f GFLOP/s  %5.1f %% of peak (goal %.0f %%: %s)  %7.1f ms a %s  %6.*f %s/s  %4.0f MB\n",
+           row->label, r.bf16 ? "bf16" : "f32", 1e-9 * r.flops_per_second, part, row->goal,
+           part >= row->goal ? "reached" : "missed", 1e3 * r.seconds_best, row->training ? "step" : "pass",
+           row->images ? 2 : 0, row->images ? r.samples_per_second : r.tokens_per_second,
+           row->images ? "images" : "tokens", 1e-6 * (double)r.bytes);
     fflush(stdout);
     *seconds = r.samples_per_second > 0.0 ? 1.0 / r.samples_per_second : 0.0;
     return BFN_OK;
@@ -170,19 +182,53 @@ static bfn_status show_model(bfn_context *ctx, bfn_model *model)
     return status;
 }
 
+/* The rows of a network: forward in f32, in bf16 where the CPU has it, training. *forward: seconds a sample. */
+static bfn_status show_rows(bfn_context *ctx, const bench_values *v, const bfn_bench_peak_result *peak, bool images,
+                            double *forward)
+{
+    double ignored;
+    const bench_row rows[] = {
+        {images ? "pictures" : "forward", images, false, false, peak->f32, images ? 100.0 : 70.0},
+        {images ? "pictures" : "forward", images, false, true, peak->bf16, 70.0},
+        {"training", images, true, false, peak->f32, 55.0},
+    };
+    bfn_status status = BFN_OK;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows && status == BFN_OK; i++)
+        if (rows[i].peak > 0.0)
+            status = show_network(ctx, v, &rows[i], rows[i].training ? &ignored : forward);
+    return status;
+}
+
+static bfn_status show_memory(bfn_context *ctx, const bench_values *v)
+{
+    bfn_bench_memory_result r;
+    bfn_status status = bfn_bench_memory(ctx, v->quick ? 0.2 : 0.0, &r);
+    if (status != BFN_OK)
+        return status;
+    double part = 100.0 * r.groupnorm / r.copy;
+    printf("memory    copy  %8.1f GB/s; GroupNorm and SiLU in one pass %.1f GB/s, %.0f %% (goal 50 %%: %s)\n",
+           1e-9 * r.copy, 1e-9 * r.groupnorm, part, part >= 50.0 ? "reached" : "missed");
+    return BFN_OK;
+}
+
+static bool wants(const bench_values *v, const char *what)
+{
+    return v->only == NULL || strcmp(v->only, what) == 0;
+}
+
 static bfn_status bench(bfn_context *ctx, const bench_values *v, bfn_model *model)
 {
     bfn_bench_peak_result peak;
-    double forward, ignored;
+    double forward;
     bfn_status status = show_peak(ctx, v, &peak);
-    if (status == BFN_OK)
-        status = show_network(ctx, v, "forward", false, false, peak.f32, 70.0, &forward);
-    if (status == BFN_OK && peak.bf16 > 0.0)
-        status = show_network(ctx, v, "forward", false, true, peak.bf16, 70.0, &forward);
-    if (status == BFN_OK)
-        status = show_network(ctx, v, "training", true, false, peak.f32, 55.0, &ignored);
-    if (status == BFN_OK)
+    if (status == BFN_OK && wants(v, "text"))
+        status = show_rows(ctx, v, &peak, false, &forward);
+    if (status == BFN_OK && wants(v, "text"))
         status = show_sampler(ctx, v, forward);
+    if (status == BFN_OK && wants(v, "images"))
+        status = show_rows(ctx, v, &peak, true, &forward);
+    if (status == BFN_OK && wants(v, "images"))
+        status = show_memory(ctx, v);
     return status == BFN_OK && model != NULL ? show_model(ctx, model) : status;
 }
 
@@ -195,6 +241,8 @@ static int run(const cli_command *command, int argc, char **argv)
     size_t width = v.n_embd != 0 ? v.n_embd : 768, heads = v.n_head != 0 ? v.n_head : 12;
     if (width % heads != 0)
         return cli_usage(command, "--n-head: found %zu, must divide --n-embd, which is %zu", heads, width);
+    if (v.only != NULL && strcmp(v.only, "text") != 0 && strcmp(v.only, "images") != 0)
+        return cli_usage(command, "--only: found \"%s\", allowed: text, images", v.only);
     bfn_context *ctx;
     bfn_status status = cli_context(command, v.threads, &ctx);
     if (status != BFN_OK)
@@ -214,11 +262,13 @@ const cli_command cli_command_bench = {
     "bench",
     "measure the network's speed against the machine's peak",
     "[options]",
-    "The transformer of text8's size: forward passes of 8 sequences and training steps of 4, as a part of the peak "
-    "that\n"
-    "is measured in the same run; memory; and what a sampler costs besides its network.",
+    "The transformer of text8's size: forward passes of 8 sequences and training steps of 4; the U-Net of CIFAR-10's "
+    "size:\n"
+    "passes of 8 images and training steps of 16; as a part of the peak that is measured in the same run (convolutions "
+    "count\n"
+    "as the direct algorithm has them); memory; and what a sampler costs besides its network.",
     options,
     sizeof options / sizeof options[0],
-    "  bfn bench\n  bfn bench --quick\n  bfn bench --model models/text8-small.safetensors",
+    "  bfn bench\n  bfn bench --quick\n  bfn bench --only images\n  bfn bench --model models/text8-small.safetensors",
     run,
 };

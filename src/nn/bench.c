@@ -5,7 +5,7 @@
  */
 #include "bfn/bench.h"
 
-#include "nn/nn.h"
+#include "nn/graph.h"
 #include "nn/parallel.h"
 #include "nn/peak.h"
 
@@ -59,17 +59,28 @@ static void bench_destroy(bench *b)
 
 static bfn_status build_network(bench *b, const bfn_bench_options *o)
 {
-    const bfn__option given[] = {{"n_layer", (double)o->n_layer},
-                                 {"n_head", (double)o->n_head},
-                                 {"n_embd", (double)o->n_embd},
-                                 {"seq_len", (double)o->seq_len},
-                                 {"vocab_size", (double)o->vocab_size}};
-    bfn__option used[sizeof given / sizeof *given];
-    size_t n = 0;
-    for (size_t i = 0; i < sizeof given / sizeof *given; i++)
+    const bfn__option text[] = {{"n_layer", (double)o->n_layer},
+                                {"n_head", (double)o->n_head},
+                                {"n_embd", (double)o->n_embd},
+                                {"seq_len", (double)o->seq_len},
+                                {"vocab_size", (double)o->vocab_size}};
+    const bfn__option images[] = {{"n_blocks", (double)o->n_blocks},
+                                  {"embedding_dim", (double)o->embedding_dim},
+                                  {"image_size", (double)o->image_size}};
+    const bfn__option *given = o->images != 0 ? images : text;
+    size_t n_given = o->images != 0 ? sizeof images / sizeof *images : sizeof text / sizeof *text, n = 0;
+    bfn__option used[sizeof text / sizeof *text];
+    for (size_t i = 0; i < n_given; i++)
         if (given[i].value != 0.0)
             used[n++] = given[i];
-    return bfn__net_create(b->ctx, &b->net, "gpt", used, n);
+    return bfn__net_create(b->ctx, &b->net, o->images != 0 ? "unet_vdm" : "gpt", used, n);
+}
+
+static size_t default_batch(const bfn_bench_options *o)
+{
+    if (o->training == 0)
+        return 8;
+    return o->images != 0 ? 16 : 4;
 }
 
 static bfn_status bench_create(bench *b, const bfn_bench_options *o)
@@ -78,7 +89,7 @@ static bfn_status bench_create(bench *b, const bfn_bench_options *o)
     if (status != BFN_OK)
         return status;
     b->training = o->training != 0;
-    b->batch = o->batch != 0 ? o->batch : b->training ? 4 : 8;
+    b->batch = o->batch != 0 ? o->batch : default_batch(o);
     bfn__exec_options e = {
         .batch = b->batch, .precision = o->bf16 != 0 ? BFN__BF16 : BFN__F32, .training = b->training};
     status = bfn__exec_create(b->ctx, &b->exec, b->net, &e);
@@ -169,5 +180,94 @@ bfn_status bfn_bench_network(bfn_context *ctx, const bfn_bench_options *options,
         result->bf16 = bfn__exec_precision(b.exec) == BFN__BF16;
     }
     bench_destroy(&b);
+    return status;
+}
+
+/* ---- memory ---- */
+
+enum { NORM_SAMPLES = 96, NORM_SIDE = 32, NORM_CHANNELS = 128, COPY_FLOATS = 1 << 16 };
+
+typedef struct memory_bench {
+    bfn_context *ctx;
+    bfn__net *net;
+    bfn__exec *exec;
+    float *params, *x, *y;
+    double t[NORM_SAMPLES];
+    size_t floats;
+} memory_bench;
+
+static void copy_piece(void *arg, size_t i, int thread)
+{
+    (void)thread;
+    const memory_bench *m = arg;
+    memcpy(m->y + i * COPY_FLOATS, m->x + i * COPY_FLOATS, COPY_FLOATS * sizeof *m->y);
+}
+
+static bfn_status copy_all(memory_bench *m)
+{
+    bfn__loop(bfn__n_threads(m->ctx), m->floats / COPY_FLOATS, copy_piece, m);
+    return BFN_OK;
+}
+
+static bfn_status normalise_all(memory_bench *m)
+{
+    return bfn__exec_forward(m->exec, NORM_SAMPLES, m->x, m->t, m->y);
+}
+
+static bfn_status memory_create(memory_bench *m)
+{
+    bfn_status status = bfn__graph_create(m->ctx, &m->net, "bench");
+    if (status != BFN_OK)
+        return status;
+    int x = bfn__graph_image(m->net, NORM_SIDE, NORM_SIDE, NORM_CHANNELS);
+    bfn__graph_output(m->net, bfn__graph_groupnorm(m->net, x, "norm", NORM_CHANNELS / 4, -1, true));
+    bfn__exec_options o = {.batch = NORM_SAMPLES};
+    status = m->net->status == BFN_OK ? bfn__exec_create(m->ctx, &m->exec, m->net, &o) : m->net->status;
+    if (status != BFN_OK)
+        return status;
+    m->floats = NORM_SAMPLES * bfn__net_shown_size(m->net);
+    m->params = bfn__calloc(m->ctx, bfn__net_arena(m->net), sizeof *m->params);
+    m->x = bfn__calloc(m->ctx, m->floats, sizeof *m->x);
+    m->y = bfn__calloc(m->ctx, m->floats, sizeof *m->y);
+    if (m->params == NULL || m->x == NULL || m->y == NULL)
+        return BFN_ERR_MEMORY;
+    for (size_t i = 0; i < m->floats; i++)
+        m->x[i] = (float)(i * 7919 % 1000) / 500.0f - 1.0f;
+    bfn__net_init(m->net, 1, m->params);
+    return bfn__exec_set_params(m->exec, m->params);
+}
+
+/* Bytes a second of something that reads all of x and writes all of y: the best of several. */
+static bfn_status bytes_a_second(memory_bench *m, bfn_status (*run)(memory_bench *m), double seconds, double *rate)
+{
+    bfn_status status = run(m);
+    double start = bfn__seconds(), now = start, best = 1e9;
+    for (int n = 0; status == BFN_OK && (n < 2 || now - start < seconds); n++) {
+        double begin = now;
+        status = run(m);
+        now = bfn__seconds();
+        best = now - begin < best ? now - begin : best;
+    }
+    *rate = 2.0 * (double)m->floats * sizeof(float) / best;
+    return status;
+}
+
+bfn_status bfn_bench_memory(bfn_context *ctx, double seconds, bfn_bench_memory_result *result)
+{
+    if (seconds < 0.0 || seconds > 600.0)
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "seconds: %g: must be 0 to 600", seconds);
+    double each = seconds > 0.0 ? seconds : 0.5;
+    memory_bench m = {.ctx = ctx};
+    *result = (bfn_bench_memory_result){0};
+    bfn_status status = memory_create(&m);
+    if (status == BFN_OK)
+        status = bytes_a_second(&m, copy_all, each, &result->copy);
+    if (status == BFN_OK)
+        status = bytes_a_second(&m, normalise_all, each, &result->groupnorm);
+    bfn__exec_destroy(m.exec);
+    bfn__net_destroy(m.net);
+    bfn__free(ctx, m.params);
+    bfn__free(ctx, m.x);
+    bfn__free(ctx, m.y);
     return status;
 }

@@ -61,6 +61,7 @@ wrong "--precision: found \"fp8\"" export m -o n --precision fp8
 wrong "no operand" selftest x
 wrong "--fall: no such option, nearest is --full" selftest --fall
 wrong "--seconds: found \"0\"" bench --seconds 0
+wrong "--only: found \"sound\", allowed: text, images" bench --only sound
 wrong "--n-head: found 3, must divide --n-embd, which is 64" bench --n-embd 64 --n-head 3
 wrong "a measure is missing" eval
 run bench --model m # not after minutes of measuring
