@@ -382,11 +382,21 @@ static bfn_status compile_all(bfn__exec *e)
     return status;
 }
 
+/* Rows a thread that a network wants at once: a transformer's weights are used from the caches by few rows already; the filters of a U-Net are
+ * hundreds of megabytes when transformed, so that each pass over them must serve many pixels. */
+static size_t rows_at_once(const bfn__net *net)
+{
+    for (size_t i = 0; i < net->n_nodes; i++)
+        if (net->nodes[i].kind == BFN__OP_CONV)
+            return BFN__PIECE_PIXELS;
+    return BFN__PIECE_ROWS;
+}
+
 /* Inference takes a batch piece by piece through all steps: just enough rows to keep every thread busy, so that what one step writes
  * is still in cache when the next one reads it (and little memory is needed). No output depends on it. */
 static size_t samples_at_once(const bfn__exec *e)
 {
-    size_t rows = e->net->nodes[e->net->output].rows, each = (BFN__PIECE_ROWS + rows - 1) / rows;
+    size_t rows = e->net->nodes[e->net->output].rows, each = (rows_at_once(e->net) + rows - 1) / rows;
     size_t samples = each * (size_t)e->n_threads;
     return e->options.training || samples > e->max_batch ? e->max_batch : samples;
 }

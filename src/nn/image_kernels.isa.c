@@ -1,13 +1,15 @@
 /* image_kernels.isa.c: kernels of image operations, compiled once for each instruction set (BFN_ISA).
  *
- * Sums over pixels are taken for each channel in its own lane: in float over at most 64 rows, and from there on in double, so that thousands of
+ * Sums over pixels are taken for each channel in its own lane: in float over at most 32 rows, and from there on in double, so that thousands of
  * pixels do not cost digits. silu(x) = x s(x) with the logistic s; its slope is s (1 + x (1 - s)).
  */
 #include "nn/image_kernels.h"
 
 #include "nn/vectors.h"
 
-enum { BLOCK = 64 };
+/* Rows whose sums are taken in float. Their lines (a row of many channels is a multiple of 512 bytes away) must not push each other out of the
+ * first-level cache before both vectors of a line are read. */
+enum { BLOCK = 32 };
 
 static inline vf logistic(vf x)
 {
@@ -26,63 +28,131 @@ static inline void add_lanes(double *sum, size_t left, vf v)
         sum[i] += (double)v[i];
 }
 
+/* Columns i .. i + W - 1 of rows: sums of x - origin and of its square. whole: all lanes are channels. */
+static inline __attribute__((always_inline)) void column_moments(size_t rows, size_t left, const float *x, size_t ld,
+                                                                 vf origin, double *sums, double *squares)
+{
+    vf s = {0}, q = {0};
+    for (size_t r = 0; r < rows; r++) {
+        vf v = load_n(x + r * ld, left) - origin;
+        s += v;
+        q += v * v;
+    }
+    add_lanes(sums, left, s);
+    add_lanes(squares, left, q);
+}
+
 static void k_moments(size_t rows, size_t n, const float *x, size_t ld, double *sums, double *squares)
 {
     memset(sums, 0, n * sizeof *sums);
     memset(squares, 0, n * sizeof *squares);
+    size_t whole = n - n % W;
     for (size_t first = 0; first < rows; first += BLOCK) {
-        size_t end = rows - first < BLOCK ? rows : first + BLOCK;
-        for (size_t i = 0; i < n; i += W) {
-            size_t left = n - i;
-            vf origin = load_n(x + i, left), s = {0}, q = {0};
-            for (size_t r = first; r < end; r++) {
-                vf v = load_n(x + r * ld + i, left) - origin;
-                s += v;
-                q += v * v;
-            }
-            add_lanes(sums + i, left, s);
-            add_lanes(squares + i, left, q);
-        }
+        size_t count = rows - first < BLOCK ? rows - first : BLOCK;
+        const float *from = x + first * ld;
+        for (size_t i = 0; i < whole; i += W)
+            column_moments(count, W, from + i, ld, load(x + i), sums + i, squares + i);
+        if (whole < n)
+            column_moments(count, n - whole, from + whole, ld, load_part(x + whole, n - whole), sums + whole,
+                           squares + whole);
+    }
+}
+
+/* In the loops below a column of a few rows is done at once, so that its constants stay in registers. */
+static inline __attribute__((always_inline)) void column_normalise(size_t rows, size_t left, const float *x, size_t ldx,
+                                                                   vf mean, vf scale, vf shift, bool silu, float *y,
+                                                                   size_t ldy)
+{
+    for (size_t r = 0; r < rows; r++) {
+        vf v = (load_n(x + r * ldx, left) - mean) * scale + shift;
+        if (silu)
+            v *= logistic(v);
+        store_n(y + r * ldy, left, v);
+    }
+}
+
+static inline __attribute__((always_inline)) void normalise(size_t rows, size_t n, const float *x, size_t ldx,
+                                                            const float *mean, const float *scale, const float *shift,
+                                                            bool silu, float *y, size_t ldy)
+{
+    size_t whole = n - n % W, left = n - whole;
+    for (size_t r = 0; r < rows; r += BLOCK) {
+        size_t count = rows - r < BLOCK ? rows - r : BLOCK;
+        for (size_t i = 0; i < whole; i += W)
+            column_normalise(count, W, x + r * ldx + i, ldx, load(mean + i), load(scale + i), load(shift + i), silu,
+                             y + r * ldy + i, ldy);
+        if (left > 0)
+            column_normalise(count, left, x + r * ldx + whole, ldx, load_part(mean + whole, left),
+                             load_part(scale + whole, left), load_part(shift + whole, left), silu, y + r * ldy + whole,
+                             ldy);
     }
 }
 
 static void k_normalise(size_t rows, size_t n, const float *x, size_t ldx, const float *mean, const float *scale,
                         const float *shift, bool silu, float *y, size_t ldy)
 {
+    if (silu)
+        normalise(rows, n, x, ldx, mean, scale, shift, true, y, ldy);
+    else
+        normalise(rows, n, x, ldx, mean, scale, shift, false, y, ldy);
+}
+
+static inline __attribute__((always_inline)) void column_sums(size_t rows, size_t left, const float *x, size_t ldx,
+                                                              vf mean, vf scale, vf shift, bool silu, float *d,
+                                                              size_t ldd, double *sums, double *products)
+{
+    vf s = {0}, p = {0};
     for (size_t r = 0; r < rows; r++) {
-        for (size_t i = 0; i < n; i += W) {
-            size_t left = n - i;
-            vf v = (load_n(x + r * ldx + i, left) - load_n(mean + i, left)) * load_n(scale + i, left) +
-                   load_n(shift + i, left);
-            if (silu)
-                v *= logistic(v);
-            store_n(y + r * ldy + i, left, v);
+        vf h = load_n(x + r * ldx, left) - mean, g = load_n(d + r * ldd, left);
+        if (silu) {
+            g *= silu_slope(h * scale + shift);
+            store_n(d + r * ldd, left, g);
         }
+        s += g;
+        p += g * h;
+    }
+    add_lanes(sums, left, s);
+    add_lanes(products, left, p);
+}
+
+static inline __attribute__((always_inline)) void normalise_sums(size_t rows, size_t n, const float *x, size_t ldx,
+                                                                 const float *mean, const float *scale,
+                                                                 const float *shift, bool silu, float *d, size_t ldd,
+                                                                 double *sums, double *products)
+{
+    memset(sums, 0, n * sizeof *sums);
+    memset(products, 0, n * sizeof *products);
+    size_t whole = n - n % W, left = n - whole;
+    for (size_t r = 0; r < rows; r += BLOCK) {
+        size_t count = rows - r < BLOCK ? rows - r : BLOCK;
+        for (size_t i = 0; i < whole; i += W)
+            column_sums(count, W, x + r * ldx + i, ldx, load(mean + i), load(scale + i), load(shift + i), silu,
+                        d + r * ldd + i, ldd, sums + i, products + i);
+        if (left > 0)
+            column_sums(count, left, x + r * ldx + whole, ldx, load_part(mean + whole, left),
+                        load_part(scale + whole, left), load_part(shift + whole, left), silu, d + r * ldd + whole, ldd,
+                        sums + whole, products + whole);
     }
 }
 
 static void k_normalise_sums(size_t rows, size_t n, const float *x, size_t ldx, const float *mean, const float *scale,
                              const float *shift, bool silu, float *d, size_t ldd, double *sums, double *products)
 {
-    memset(sums, 0, n * sizeof *sums);
-    memset(products, 0, n * sizeof *products);
-    for (size_t first = 0; first < rows; first += BLOCK) {
-        size_t end = rows - first < BLOCK ? rows : first + BLOCK;
-        for (size_t i = 0; i < n; i += W) {
-            size_t left = n - i;
-            vf m = load_n(mean + i, left), a = load_n(scale + i, left), b = load_n(shift + i, left), s = {0}, p = {0};
-            for (size_t r = first; r < end; r++) {
-                vf h = load_n(x + r * ldx + i, left) - m, g = load_n(d + r * ldd + i, left);
-                if (silu) {
-                    g *= silu_slope(h * a + b);
-                    store_n(d + r * ldd + i, left, g);
-                }
-                s += g;
-                p += g * h;
-            }
-            add_lanes(sums + i, left, s);
-            add_lanes(products + i, left, p);
-        }
+    if (silu)
+        normalise_sums(rows, n, x, ldx, mean, scale, shift, true, d, ldd, sums, products);
+    else
+        normalise_sums(rows, n, x, ldx, mean, scale, shift, false, d, ldd, sums, products);
+}
+
+static inline __attribute__((always_inline)) void column_backward(size_t rows, size_t left, const float *x, size_t ldx,
+                                                                  vf mean, vf a, vf b, vf c, const float *d, size_t ldd,
+                                                                  float *dx, size_t lddx, bool add)
+{
+    for (size_t r = 0; r < rows; r++) {
+        vf v = a * load_n(d + r * ldd, left) + (b * (load_n(x + r * ldx, left) - mean) + c);
+        if (add)
+            v += load_n(dx + r * lddx, left);
+        store_n(dx + r * lddx, left, v);
     }
 }
 
@@ -90,16 +160,16 @@ static void k_normalise_backward(size_t rows, size_t n, const float *x, size_t l
                                  const float *b, const float *c, const float *d, size_t ldd, float *dx, size_t lddx,
                                  bool add)
 {
-    for (size_t r = 0; r < rows; r++) {
-        for (size_t i = 0; i < n; i += W) {
-            size_t left = n - i;
-            vf h = load_n(x + r * ldx + i, left) - load_n(mean + i, left);
-            vf v =
-                load_n(a + i, left) * load_n(d + r * ldd + i, left) + (load_n(b + i, left) * h + load_n(c + i, left));
-            if (add)
-                v += load_n(dx + r * lddx + i, left);
-            store_n(dx + r * lddx + i, left, v);
-        }
+    size_t whole = n - n % W, left = n - whole;
+    for (size_t r = 0; r < rows; r += BLOCK) {
+        size_t count = rows - r < BLOCK ? rows - r : BLOCK;
+        for (size_t i = 0; i < whole; i += W)
+            column_backward(count, W, x + r * ldx + i, ldx, load(mean + i), load(a + i), load(b + i), load(c + i),
+                            d + r * ldd + i, ldd, dx + r * lddx + i, lddx, add);
+        if (left > 0)
+            column_backward(count, left, x + r * ldx + whole, ldx, load_part(mean + whole, left),
+                            load_part(a + whole, left), load_part(b + whole, left), load_part(c + whole, left),
+                            d + r * ldd + whole, ldd, dx + r * lddx + whole, lddx, add);
     }
 }
 

@@ -7,7 +7,7 @@
 #include "nn/kernels.h"
 #include "nn/plan.h"
 
-enum { BFN__TILE_ROWS = 128, BFN__TILE_COLS = 384, BFN__PIECE_ROWS = 256 };
+enum { BFN__TILE_ROWS = 128, BFN__TILE_COLS = 384, BFN__PIECE_ROWS = 256, BFN__PIECE_PIXELS = 4096 };
 
 /* A tensor of the running network: data [n * rows, cols] with row stride ld, and its gradient likewise. */
 typedef struct bfn__value {
