@@ -1,0 +1,213 @@
+# Pictures: training, every form of sampling, comparison, bound, info and export, and what is refused, with tiny networks and sets of IDX files.
+source "$BFN_SOURCE_DIR/tests/cli/helper_cli.sh" "$1"
+trap 'kill -KILL $(jobs -p) 2>/dev/null' EXIT
+make_images digits 60 8 8
+
+cat >grey.yaml <<'YAML'
+data: {kind: image}
+network: {class: unet_vdm, embedding_dim: 8, n_blocks: 1, norm_groups: 4}
+flow: {kind: continuous}
+train: {batch: 8, steps: 20, lr: 5e-3, warmup: 3, ema: 0.9, valid_every: 10, valid_batches: 1, sample_every: 10, sample_n: 4, sample_nfe: 4,
+  checkpoint_every: 10, log_every: 5}
+YAML
+sed 's/flow: .*/flow: {kind: discretised, n_classes: 16, min_variance: 1e-3}/' grey.yaml >bins.yaml
+sed 's/flow: .*/flow: {kind: discrete, max_sqrt_beta: 3}/' grey.yaml >binary.yaml
+png_magic=$(printf '\211PNG')
+is_png() {
+    [ "$(head -c 4 "$1" | LC_ALL=C tr -d '\0')" = "$png_magic" ] || fail "$1 is no PNG"
+}
+
+# training
+for kind in grey bins binary; do
+    run train $kind.yaml --data digits --out $kind
+    expect 0
+    [ ! -s out ] || fail "training prints on standard output"
+    grep -q "^data       digits: 59 images of 8 x 8 x 1, 1 more to validate, 8 to test; labels of 4 classes$" err || fail "what is trained on"
+    grep -q "^step 20/20, loss [0-9.]*, [0-9.]* bits/dim, [0-9.]* images/s, 0 s left$" err || fail "no last line of progress"
+    grep -q "^  $kind/samples-20.png$" err || fail "it does not say where the samples are"
+    grep -q $'[\033\r]' err && fail "escape codes where there is no terminal"
+    for f in config.yaml log.jsonl loss.svg last.safetensors best.safetensors samples.png samples-10.png samples-20.png; do
+        [ -s $kind/$f ] || fail "$kind/$f is missing or empty"
+    done
+    cmp -s $kind/samples.png $kind/samples-20.png || fail "samples.png is not the newest"
+    head -c 100 $kind/loss.svg | grep -q "<svg" || fail "loss.svg"
+    grep -q "height: 8" $kind/config.yaml || fail "config.yaml is not resolved"
+    grep -q "seq_len" $kind/config.yaml && fail "config.yaml speaks of text"
+    run train $kind/config.yaml --data digits --out $kind-again -q
+    expect 0
+    quiet
+    cmp -s $kind/last.safetensors $kind-again/last.safetensors || fail "the stored configuration gives another run"
+done
+
+# a signal saves, and the resumed run is the same
+"$bfn" train bins.yaml --data digits --out stopped -q --set train.steps=100000 --set train.schedule=constant --set train.sample_every=0 \
+    --set train.valid_every=0 2>err &
+pid=$!
+for i in $(seq 200); do
+    [ -s stopped/log.jsonl ] && break
+    sleep 0.05
+done
+kill -INT $pid
+wait $pid
+code=$?
+expect 130
+[ -s stopped/last.safetensors ] && [ -s stopped/loss.svg ] || fail "nothing is saved"
+at=$("$bfn" info stopped/last.safetensors --json | sed -n 's/.*"step": \([0-9]*\),/\1/p')
+run train --resume --data digits --out stopped -q --set train.steps=$((at + 4))
+expect 0
+run train bins.yaml --data digits --out whole -q --set train.steps=100000 --set train.schedule=constant --set train.sample_every=0 \
+    --set train.valid_every=0 --dry-run
+expect 0
+
+# what is inside
+run info grey/last.safetensors
+expect 0
+grep -q "^network      unet_vdm, " out || fail "network"
+grep -q "^flow         continuous, min_variance 1e-06$" out || fail "flow"
+grep -q "^data         images of 8 x 8 x 1 (64 dimensions)$" out || fail "size of the images"
+grep -q "^trained on   digits, sha256 [0-9a-f]*$" out || fail "data"
+grep -q "validation bound [0-9.]* bits a dimension" out || fail "bound"
+run info binary/last.safetensors
+expect 0
+grep -q "^flow         discrete, 2 classes, max_sqrt_beta 3$" out || fail "flow of black and white"
+run info bins/last.safetensors --json
+grep -q '"channels": 1,' out || fail "json"
+
+# samples: the same for every batch, thread and way of writing
+for kind in grey bins binary; do
+    run sample --model $kind/last.safetensors --nfe 4 --n 10 --seed 3 -o $kind.npy
+    expect 0
+    quiet
+    [ ! -s out ] || fail "samples of images leave something on standard output"
+    head -c 128 $kind.npy | grep -aq "'descr': '|u1'.*'shape': (10, 8, 8, 1)" || fail "npy: shape"
+    [ "$(wc -c <$kind.npy)" -eq $((128 + 640)) ] || fail "npy: size"
+    for how in "--batch 1" "--batch 3 --threads 1" "--threads 3"; do
+        run sample --model $kind/last.safetensors --nfe 4 --n 10 --seed 3 $how -o other.npy
+        expect 0
+        cmp -s $kind.npy other.npy || fail "$kind: $how changes the samples"
+    done
+    run sample --model $kind/last.safetensors --nfe 4 --n 3 --seed 3 --first 5 -o other.npy
+    cmp -s <(tail -c 192 other.npy) <(tail -c 320 $kind.npy | head -c 192) || fail "$kind: --first"
+    run sample --model $kind/last.safetensors --nfe 4 --n 10 --seed 4 -o other.npy
+    cmp -s $kind.npy other.npy && fail "another seed gives the same"
+    for method in bfn euler em ode1 ode2m sde1 sde2m sde3m; do
+        run sample --model $kind/last.safetensors --nfe 5 --n 2 --method $method -o x.npy
+        expect 0
+    done
+    run sample --model $kind/last.safetensors --nfe 5 --n 2 --start moments --eta 0 -o x.npy
+    expect 0
+done
+LC_ALL=C tail -c 640 binary.npy | LC_ALL=C tr -d '\000\377' | [ "$(wc -c)" -eq 0 ] || fail "black and white has greys"
+
+run sample --model grey/last.safetensors --nfe 4 --n 10 --seed 3 -o grid.png
+expect 0
+is_png grid.png
+for word in bfn.model_sha256 "$(sha256sum <grey/last.safetensors | cut -c1-64)" bfn.seed bfn.method sde2m bfn.evaluations; do
+    grep -aqF "$word" grid.png || fail "the grid does not say $word"
+done
+run sample --model grey/last.safetensors --nfe 4 --n 10 --seed 3 -o grid2.png --batch 4
+cmp -s grid.png grid2.png || fail "the same grid twice differs"
+run sample --model grey/last.safetensors --nfe 4 --n 3 --seed 3 --first 7 -o each/ --batch 1
+expect 0
+[ "$(ls each | tr '\n' ' ')" = "000007.png 000008.png 000009.png " ] || fail "a folder of pictures: $(ls each)"
+is_png each/000009.png
+run sample --model grey/last.safetensors --nfe 4 --n 3 --seed 3 -o s.npz
+expect 0
+[ "$(head -c 2 s.npz)" = PK ] || fail "npz"
+grep -aq arr_0.npy s.npz || fail "npz: name"
+
+# film, strip, preview
+run sample --model binary/last.safetensors --nfe 6 --n 4 -o film/grid.png --film
+expect 5
+mkdir film
+run sample --model binary/last.safetensors --nfe 6 --n 4 -o film/grid.png --film
+expect 0
+for f in grid grid-film grid-strip; do
+    is_png film/$f.png
+done
+grep -aq acTL film/grid-film.png || fail "the film is not animated"
+run sample --model grey/last.safetensors --nfe 4 --preview
+expect 2
+says "no terminal"
+run sample --model grey/last.safetensors --nfe 4 --preview -o p.png
+expect 0
+quiet
+
+# infilling: what is white in the mask stays
+run sample --model grey/last.safetensors --nfe 4 --n 1 --seed 9 -o given/
+expect 0
+run sample --model binary/last.safetensors --nfe 4 --n 1 --seed 2 -o mask/
+expect 0
+run sample --model grey/last.safetensors --nfe 4 --n 2 --seed 5 --infill given/000000.png --mask mask/000000.png -o filled.npy
+expect 0
+run sample --model grey/last.safetensors --nfe 4 --n 1 --seed 9 -o given.npy
+run sample --model binary/last.safetensors --nfe 4 --n 1 --seed 2 -o mask.npy
+paste <(tail -c 64 given.npy | od -An -v -tu1 -w1) <(tail -c 64 mask.npy | od -An -v -tu1 -w1) <(tail -c 64 filled.npy | od -An -v -tu1 -w1) |
+    awk '$2 == 255 && $1 != $3 {bad++} $2 == 0 && $1 != $3 {filled++} END {exit bad > 0 || filled == 0}' || fail "infilling"
+run sample --model grey/last.safetensors --infill given/000000.png -o x.png
+expect 2
+says "need --mask"
+
+# comparison and bound
+run compare --model bins/last.safetensors --methods bfn,ode2m+corrector --nfe 2,4 --n 4 -o board.png
+expect 0
+quiet
+is_png board.png
+run compare --model bins/last.safetensors --methods ode2s --nfe 4 -o board.png
+expect 2
+for kind in grey bins binary; do
+    run eval bound --model $kind/last.safetensors --data digits --times 4
+    expect 0
+    grep -q "^bits per dimension, test split, 8 images of 64 dimensions$" out || fail "bound"
+    run eval bound --model $kind/last.safetensors --data digits --times 4 --steps 20 --json
+    expect 0
+    grep -q '"images": 8, "dimensions": 512, "bound": .*"steps": 20}$' out || fail "bound as JSON"
+done
+
+# export
+run export grey/last.safetensors -o small.safetensors
+expect 0
+run sample --model small.safetensors --nfe 4 --n 2 -o x.npy
+expect 0
+run export grey/last.safetensors -o full.safetensors --precision f32
+run sample --model full.safetensors --nfe 4 --n 10 --seed 3 -o x.npy
+expect 0
+cmp -s x.npy grey.npy || fail "an f32 export samples other images"
+
+# refusals
+refuse() { # code message arguments
+    wanted=$1 message=$2
+    shift 2
+    run "$@"
+    expect $wanted
+    says "$message"
+}
+refuse 2 "-o FILE is missing" sample --model grey/last.safetensors
+refuse 2 "found \"x.jpg\", needs FILE.png" sample --model grey/last.safetensors -o x.jpg
+refuse 2 "has png, folder, npy and npz" sample --model grey/last.safetensors --format txt -o x
+refuse 2 "takes no classes" sample --model grey/last.safetensors --class 1 -o x.png
+refuse 2 "needs -o FILE.png" sample --model grey/last.safetensors --film -o x.npz
+refuse 5 "nowhere/x.png" sample --model grey/last.safetensors --nfe 2 -o nowhere/x.png
+refuse 5 "nowhere/x" sample --model grey/last.safetensors --nfe 2 -o nowhere/x/
+refuse 4 "nowhere.png" sample --model grey/last.safetensors --nfe 2 --infill nowhere.png --mask nowhere.png -o x.png
+make_images large 8 10 10
+refuse 2 "data.height: found 8, the images of large are 10 x 10 x 1" eval bound --model grey/last.safetensors --data large
+refuse 2 "the run was started with data of sha256" train --resume --data large --out stopped -q
+refuse 3 "grid.png: is " sample --model grey/last.safetensors --nfe 2 --infill grid.png --mask grid.png -o x.png
+refuse 4 "nowhere" train grey.yaml --data nowhere --out x -q
+mkdir mixed empty
+cp each/000007.png mixed/a.png
+cp grid.png mixed/b.png
+refuse 3 "b.png" train grey.yaml --data mixed --out x -q
+refuse 3 "empty" train grey.yaml --data empty --out x -q
+head -c 40 each/000007.png >mixed/a.png
+rm mixed/b.png
+refuse 3 "a.png" train grey.yaml --data mixed --out x -q
+sed 's/^network: .*/network: {class: unet_adm, model_channels: 32, channel_mult: [1, 1, 1, 1, 1]}/' grey.yaml >deep.yaml
+refuse 2 "multiple of" train deep.yaml --data digits --out x -q
+[ ! -e x ] || fail "a refused training made its folder"
+make_model
+refuse 2 "is a text model" sample --model run/last.safetensors --format png -o x.png
+refuse 2 "--preview" sample --model run/last.safetensors --preview
+refuse 2 "bfn eval spell" compare --model run/last.safetensors -o x.png
+exit 0
