@@ -164,7 +164,7 @@ static void log_axis(axis *a)
     double margin = 0.04 * (a->high - a->low), stride = ceil((a->high - a->low) / 8.0);
     a->low -= margin;
     a->high += margin;
-    for (double power = floor(a->low); power <= a->high; power += fine ? 1.0 : stride) {
+    for (double power = floor(a->low / stride) * stride; power <= a->high; power += stride) {
         add_tick(a, power);
         if (fine) {
             add_tick(a, power + log10(2.0));

@@ -1,0 +1,284 @@
+/* test_plot.c: SVG plots: well-formed text, round ticks, points where they belong, gaps, long curves, odd data, locale. */
+#include "helper_fixture.h"
+#include "io/file.h"
+#include "io/plot.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+#include <float.h>
+#include <locale.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Tags open and close, attributes are quoted, nothing but the five entities, no NaN: what a strict XML reader asks of this subset. */
+static void assert_well_formed(const char *svg)
+{
+    int depth = 0;
+    assert_int_equal(strncmp(svg, "<svg xmlns=\"http://www.w3.org/2000/svg\"", 39), 0);
+    assert_null(strstr(svg, "nan"));
+    assert_null(strstr(svg, "inf"));
+    for (const char *s = svg; *s != '\0'; s++) {
+        assert_true((unsigned char)*s >= ' ' || *s == '\n');
+        if (*s == '&')
+            assert_true(strncmp(s, "&amp;", 5) == 0 || strncmp(s, "&lt;", 4) == 0 || strncmp(s, "&gt;", 4) == 0 ||
+                        strncmp(s, "&quot;", 6) == 0);
+        if (*s != '<')
+            continue;
+        bool quoted = false, closing = s[1] == '/';
+        const char *end = s + 1;
+        for (; *end != '\0' && (quoted || *end != '>'); end++) {
+            assert_true(*end != '<');
+            if (*end == '"')
+                quoted = !quoted;
+        }
+        assert_int_equal(*end, '>');
+        depth += closing ? -1 : end[-1] == '/' ? 0 : 1;
+        assert_true(depth >= 0);
+        s = end;
+    }
+    assert_int_equal(depth, 0);
+}
+
+static char *plot_text(const bfn__plot *plot)
+{
+    char *svg;
+    size_t n;
+    assert_ok(bfn__plot_svg(ctx, plot, &svg, &n));
+    assert_int_equal(strlen(svg), n);
+    assert_well_formed(svg);
+    return svg;
+}
+
+static size_t count(const char *text, const char *word)
+{
+    size_t n = 0;
+    for (const char *at = text; (at = strstr(at, word)) != NULL; at++)
+        n++;
+    return n;
+}
+
+static void assert_has(const char *svg, const char *word)
+{
+    if (strstr(svg, word) == NULL)
+        fail_msg("\"%s\" is not in %s", word, svg);
+}
+
+static void test_ticks_and_labels(void **state)
+{
+    (void)state;
+    static const double x[] = {0, 500, 1000}, y[] = {2.0, 0.7, 0.13};
+    const bfn__curve curves[] = {{"training", 3, x, y}, {"a < b & \"c\"", 2, x, y}};
+    bfn__plot plot = {.title = "loss & more", .x_label = "step", .y_label = "bits", .n_curves = 2, .curves = curves};
+    char *svg = plot_text(&plot);
+    static const char *const words[] = {">loss &amp; more<",
+                                        ">step<",
+                                        ">bits<",
+                                        ">training<",
+                                        ">a &lt; b &amp; &quot;c&quot;<",
+                                        ">0<",
+                                        ">200<",
+                                        ">400<",
+                                        ">1000<",
+                                        ">0.5<",
+                                        ">1.5<",
+                                        ">2<"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        assert_has(svg, words[i]);
+    assert_int_equal(count(svg, "class=\"c\""), 2);
+    /* Frame: 70 to 704 by 34 to 374; x from 0 to 1000, y from 0 to 2. */
+    assert_has(svg, "d=\"M70.0 34.0L387.0 255.0L704.0 351.9\"");
+    bfn__free(ctx, svg);
+    plot.log_y = true;
+    svg = plot_text(&plot);
+    static const char *const log_words[] = {">0.2<", ">0.5<", ">1<", ">2<"};
+    for (size_t i = 0; i < 4; i++)
+        assert_has(svg, log_words[i]);
+    assert_int_equal(count(svg, ">0.7<"), 0);
+    bfn__free(ctx, svg);
+}
+
+static void test_log_decades(void **state)
+{
+    (void)state;
+    static const double x[] = {0, 1}, y[] = {1e-6, 1e5};
+    const bfn__curve curve = {"", 2, x, y};
+    bfn__plot plot = {.log_y = true, .n_curves = 1, .curves = &curve};
+    char *svg = plot_text(&plot);
+    assert_has(svg, ">1e-06<");
+    assert_has(svg, ">0.01<");
+    assert_has(svg, ">1<");
+    assert_has(svg, ">10000<");
+    bfn__free(ctx, svg);
+}
+
+static void test_gaps(void **state)
+{
+    (void)state;
+    static const double x[] = {0, 1, 2, 3, 4, 5, 6, 7}, y[] = {1, 2, NAN, 3, INFINITY, 4, 5, -1};
+    const bfn__curve curve = {NULL, 8, x, y};
+    bfn__plot plot = {.n_curves = 1, .curves = &curve};
+    char *svg = plot_text(&plot);
+    const char *path = strstr(svg, "class=\"c\"");
+    assert_non_null(path);
+    const char *end = strchr(strstr(path, "d=\""), '>');
+    size_t moves = 0, dots = 0;
+    for (const char *s = strstr(path, "d=\""); s < end; s++) {
+        moves += *s == 'M';
+        dots += *s == 'h';
+    }
+    assert_int_equal(moves, 3);
+    assert_int_equal(dots, 1); /* the lone point */
+    bfn__free(ctx, svg);
+    plot.log_y = true; /* -1 drops out, too */
+    svg = plot_text(&plot);
+    assert_int_equal(count(strstr(svg, "class=\"c\""), "L"), 2);
+    bfn__free(ctx, svg);
+}
+
+/* A million points: a small file that still shows the one peak. */
+static void test_long_curve(void **state)
+{
+    (void)state;
+    enum { N = 1000000 };
+    double *x = malloc(N * sizeof *x), *y = malloc(N * sizeof *y);
+    assert_non_null(x);
+    assert_non_null(y);
+    for (size_t i = 0; i < N; i++) {
+        x[i] = (double)i;
+        y[i] = i == 654321 ? 10.0 : (double)(i % 7) / 7.0;
+    }
+    const bfn__curve curve = {"long", N, x, y};
+    bfn__plot plot = {.n_curves = 1, .curves = &curve};
+    char *svg = plot_text(&plot);
+    assert_true(strlen(svg) < 60000);
+    assert_has(svg, " 34.0"); /* the top of the frame is 10 */
+    assert_has(svg, ">10<");
+    bfn__free(ctx, svg);
+    free(x);
+    free(y);
+}
+
+/* Data that leave no range, or too large a one. */
+static void test_odd_data(void **state)
+{
+    (void)state;
+    static const struct {
+        double x[3], y[3];
+        size_t n;
+    } odd[] = {
+        {{0}, {0}, 0},
+        {{5}, {3}, 1},
+        {{0}, {0}, 1},
+        {{1, 2}, {7, 7}, 2},
+        {{1, 1}, {7, 8}, 2},
+        {{0, 1}, {NAN, NAN}, 2},
+        {{0, 1}, {-1, -2}, 2},
+        {{0, 1, 2}, {DBL_MAX, -DBL_MAX, 1}, 3},
+        {{0, 1, 2}, {1e99, -1e99, 1}, 3},
+        {{0, 1, 2}, {DBL_MIN, 5e-324, DBL_MIN}, 3},
+        {{1e15, 1e15 + 1, 1e15 + 2}, {1, 1 + 1e-15, 1}, 3},
+        {{INFINITY, NAN, 1}, {1, 1, 1}, 3},
+        {{-5, -4, -3}, {-1e-9, 0, 1e-9}, 3},
+    };
+    for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++)
+        for (int log_y = 0; log_y < 2; log_y++) {
+            const bfn__curve curve = {"x", odd[i].n, odd[i].x, odd[i].y};
+            bfn__plot plot = {.n_curves = 1, .curves = &curve, .log_y = log_y != 0, .width = 160, .height = 10000};
+            char *svg = plot_text(&plot);
+            assert_has(svg, "</svg>\n");
+            assert_true(strlen(svg) < 20000);
+            bfn__free(ctx, svg);
+        }
+}
+
+static void test_odd_words(void **state)
+{
+    (void)state;
+    static const double x[] = {0, 1};
+    char name[2000];
+    memset(name, 'w', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    const bfn__curve curves[] = {{name, 2, x, x}, {"\x1b[2J\x01 \xff \xc3\xb6", 2, x, x}};
+    bfn__plot plot = {.n_curves = 2, .curves = curves, .title = "\n"};
+    char *svg = plot_text(&plot);
+    assert_has(svg, name);
+    assert_has(svg, ">?[2J? ? \xc3\xb6<");
+    bfn__free(ctx, svg);
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    static const double x[] = {0, 1};
+    const bfn__curve curve = {"x", 2, x, x};
+    bfn__plot plot = {.n_curves = 0, .curves = &curve};
+    char *svg;
+    size_t n;
+    assert_says(bfn__plot_svg(ctx, &plot, &svg, &n), BFN_ERR_ARGUMENT, "0 curves, allowed: 1 to 8");
+    assert_null(svg);
+    plot.n_curves = 9;
+    assert_says(bfn__plot_svg(ctx, &plot, &svg, &n), BFN_ERR_ARGUMENT, "9 curves");
+    plot.n_curves = 1;
+    plot.width = 10001;
+    assert_says(bfn__plot_svg(ctx, &plot, &svg, &n), BFN_ERR_ARGUMENT, "10001 x 0 pixels");
+    plot.width = 159;
+    assert_says(bfn__plot_svg(ctx, &plot, &svg, &n), BFN_ERR_ARGUMENT, "159 x 0 pixels");
+    plot.width = 0;
+    assert_says(bfn__plot_save(ctx, "/dev/full", &plot), BFN_ERR_WRITE, "No space left");
+    assert_ok(bfn__plot_save(ctx, scratch("a.svg"), &plot));
+    assert_ok(bfn__plot_save(ctx, scratch("a.svg"), &plot)); /* refreshed */
+    assert_int_equal(scratch_count(), 1);
+}
+
+static void test_locale(void **state)
+{
+    (void)state;
+    static const double x[] = {0, 0.5, 1}, y[] = {0.25, 0.125, 0.5};
+    const bfn__curve curve = {"x", 3, x, y};
+    bfn__plot plot = {.n_curves = 1, .curves = &curve};
+    char *plain = plot_text(&plot);
+    bool comma = setlocale(LC_ALL, "de_DE.UTF-8") != NULL || setlocale(LC_ALL, "de_DE") != NULL;
+    char *other = plot_text(&plot);
+    (void)setlocale(LC_ALL, "C");
+    if (!comma)
+        print_message("no locale with a decimal comma is installed\n");
+    assert_string_equal(plain, other);
+    bfn__free(ctx, plain);
+    bfn__free(ctx, other);
+}
+
+static bfn_status run(bfn_context *context, void *arg)
+{
+    static const double x[] = {0, 1}, y[] = {1, 2};
+    const bfn__curve curve = {"x", 2, x, y};
+    bfn__plot plot = {.n_curves = 1, .curves = &curve, .title = "t"};
+    return bfn__plot_save(context, arg, &plot);
+}
+
+static void test_out_of_memory(void **state)
+{
+    (void)state;
+    char path[512];
+    (void)snprintf(path, sizeof path, "%s", scratch("a.svg"));
+    assert_true(each_allocation(run, path, BFN_OK) >= 4);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_ticks_and_labels, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_log_decades, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_gaps, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_long_curve, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_odd_data, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_odd_words, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_refused, setup_scratch, teardown_scratch),
+        cmocka_unit_test_setup_teardown(test_locale, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_out_of_memory, setup_scratch, teardown_scratch),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
