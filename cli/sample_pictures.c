@@ -305,14 +305,33 @@ static int usage_errors(sample_run *r)
     return 0;
 }
 
-static int make_folder(const sample_run *r)
+/* Make the folder, or see that a file can be made: before samples are drawn for nothing. */
+static int check_output(const sample_run *r)
 {
-    char safe[512];
-    if (r->format != FORMAT_FOLDER || mkdir(r->v->out, 0777) == 0 || (errno == EEXIST && is_folder(r->v->out)))
+    char safe[512], folder[PATH_BYTES] = ".";
+    const char *out = r->v->out;
+    if (out == NULL || (r->format == FORMAT_FOLDER && mkdir(out, 0777) == 0))
         return 0;
-    fprintf(stderr, "bfn %s: %s: cannot be made: %s\n", r->command->name, cli_safe(r->v->out, safe, sizeof safe),
+    const char *slash = strrchr(out, '/');
+    if (r->format == FORMAT_FOLDER)
+        snprintf(folder, sizeof folder, "%s", out);
+    else if (slash != NULL)
+        snprintf(folder, sizeof folder, "%.*s", slash == out ? 1 : (int)(slash - out), out);
+    if (access(folder, W_OK | X_OK) == 0)
+        return 0;
+    fprintf(stderr, "bfn %s: %s: cannot be written: %s\n", r->command->name, cli_safe(out, safe, sizeof safe),
             strerror(errno));
     return CLI_EXIT_WRITE;
+}
+
+static int check_grid(const picture_run *p)
+{
+    size_t height, width;
+    const bfn_pictures all = pictures_of(p, p->run->v->n, NULL);
+    if (p->run->format != FORMAT_PNG)
+        return 0;
+    bfn_status status = bfn_pictures_size(p->run->ctx, &all, &height, &width);
+    return status == BFN_OK ? 0 : sample_failure(p->run, status);
 }
 
 static bfn_status save_each(const picture_run *p, size_t n)
@@ -412,6 +431,9 @@ static int prepare(picture_run *p)
     bfn_plan_get_info(plan, &p->plan);
     bfn_plan_destroy(plan);
     describe(r, &p->plan, &p->texts);
+    int code = check_grid(p);
+    if (code != 0)
+        return code;
     p->D = r->info.positions;
     p->chunk = v->n < chunk ? v->n : chunk;
     size_t kept = r->format == FORMAT_FOLDER ? p->chunk : v->n;
@@ -453,7 +475,7 @@ int sample_pictures(sample_run *r)
     if (code == 0)
         code = prepare(&p);
     if (code == 0)
-        code = make_folder(r);
+        code = check_output(r);
     if (code == 0)
         code = run_chunks(&p);
     if (code == 0)

@@ -1,10 +1,12 @@
 #!/bin/sh
-# make demo: sample text from the shipped model, train a small model live on English text, compare samplers. Under five minutes.
+# make demo: sample text and pictures from the shipped models, train a small model live on English text, compare samplers. Under five minutes.
 #   BFN=path of the program (default build/bfn)   STRINGS=strings a cell of the table (default 48)
+#   PICTURES=folder for the pictures (default: beside the program)
 set -eu
 
 bfn=${BFN:-build/bfn}
 strings=${STRINGS:-48}
+pictures=${PICTURES:-$(dirname "$bfn")/demo}
 model=$(ls models/text8-*.safetensors | head -n 1)
 run=$(mktemp -d)
 trap 'rm -rf "$run"' EXIT
@@ -34,5 +36,15 @@ say "What it writes after that minute"
 say "Samplers compared on the shipped model: percent of words in the dictionary (hunspell en_US)"
 echo "bfn is the original sampler; ode2m and sde2m are the fast solvers: compare their row at 10 with its row at 50."
 "$bfn" eval spell --model "$model" --methods bfn,ode2m,sde2m --nfe 5,10,20,50 --n "$strings" --seed 1
+
+for model in models/fashion-*.safetensors; do
+    [ -e "$model" ] || continue
+    name=$(basename "$model" .safetensors)
+    mkdir -p "$pictures"
+    say "Pictures from $model: 20 network evaluations, a film of how they settle, and the samplers side by side"
+    "$bfn" sample --model "$model" --method sde2m --nfe 20 --n 16 --seed 1 --columns 8 -o "$pictures/$name.png" --film --preview
+    "$bfn" compare --model "$model" --methods bfn,ode2m,sde2m --nfe 5,10,20,50 --n 9 --seed 1 -o "$pictures/$name-methods.png"
+    echo "written: $pictures/$name.png, $name-film.png (animated), $name-strip.png, $name-methods.png"
+done
 
 printf '\nDone in %d seconds.\n' $(($(date +%s) - started))

@@ -38,6 +38,9 @@ typedef struct bfn_pictures {
         sizeof(bfn_pictures), 0, 0, 0, 0, 0, 0, 0, 0, 0                                                                \
     }
 
+/* Pixels of the grid that bfn_pictures_save_png would write; BFN_ERR_ARGUMENT when that is larger than pictures may be (16384 a side). */
+BFN_API BFN_MUST_CHECK bfn_status bfn_pictures_size(bfn_context *ctx, const bfn_pictures *pictures, size_t *height,
+                                                    size_t *width);
 /* A grid of all of them; a single picture stands alone, without a frame. */
 BFN_API BFN_MUST_CHECK bfn_status bfn_pictures_save_png(bfn_context *ctx, const char *path,
                                                         const bfn_pictures *pictures);

@@ -86,6 +86,15 @@ static bfn_status save_image(bfn_context *ctx, const char *path, const bfn__imag
     return status;
 }
 
+bfn_status bfn_pictures_size(bfn_context *ctx, const bfn_pictures *pictures, size_t *height, size_t *width)
+{
+    bfn_status status = check(ctx, pictures);
+    if (status != BFN_OK)
+        return status;
+    const bfn__grid grid = grid_of(pictures);
+    return bfn__grid_size(ctx, &grid, height, width);
+}
+
 bfn_status bfn_pictures_save_png(bfn_context *ctx, const char *path, const bfn_pictures *pictures)
 {
     bfn__image image = {0};

@@ -188,6 +188,7 @@ refuse 2 "has png, folder, npy and npz" sample --model grey/last.safetensors --f
 refuse 2 "takes no classes" sample --model grey/last.safetensors --class 1 -o x.png
 refuse 2 "needs -o FILE.png" sample --model grey/last.safetensors --film -o x.npz
 refuse 5 "nowhere/x.png" sample --model grey/last.safetensors --nfe 2 -o nowhere/x.png
+refuse 2 "16384" sample --model grey/last.safetensors --nfe 2 --n 200000 -o x.png
 refuse 5 "nowhere/x" sample --model grey/last.safetensors --nfe 2 -o nowhere/x/
 refuse 4 "nowhere.png" sample --model grey/last.safetensors --nfe 2 --infill nowhere.png --mask nowhere.png -o x.png
 make_images large 8 10 10
