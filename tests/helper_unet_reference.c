@@ -423,15 +423,17 @@ void reference_unet_vdm(const unet_reference *r, const double *shown, double t, 
 
 enum { ADM_GROUPS = 32 };
 
-/* cos(4000 t f), then sin, for f = 10^4^(-i/half): without the last end. With classes the label's row is added to what follows. */
+/* cos(4000 t f), then sin, for f = 10^4^(-i/half): without the last end. The published network forms this angle in float, whatever the precision of
+ * the rest; that moves the sine of 4000 by 1e-4, so it is done here too. With classes the label's row is added to what follows. */
 static image adm_embedding(run *n, double t, int32_t label)
 {
     size_t width = size_option(n, "model_channels", 128), half = width / 2;
     image e = new_image(n, 1, 1, width);
     for (size_t i = 0; i < half; i++) {
-        double angle = 4000.0 * t * exp(-log(10000.0) * (double)i / (double)half);
-        e.x[i] = cos(angle);
-        e.x[half + i] = sin(angle);
+        float exponent = (float)-log(10000.0) * (float)i / (float)half;
+        float angle = (float)(4000.0 * t) * (float)exp((double)exponent);
+        e.x[i] = cos((double)angle);
+        e.x[half + i] = sin((double)angle);
     }
     e = silu(n, pixelwise(n, "time_embed.0", e, 4 * width));
     e = pixelwise(n, "time_embed.2", e, 4 * width);
