@@ -223,7 +223,7 @@ static bfn_status parse_entry(bfn_context *ctx, bfn__config *config, const char 
 {
     char key[3 * BFN__CONFIG_MAX_KEY], text[BFN__FIELD_TEXT];
     snprintf(key, sizeof key, "%.50s.%.90s", section, node->key);
-    if (node->kind == BFN__YAML_MAPPING && strcmp(section, "network") == 0) {
+    if (node->kind == BFN__YAML_MAPPING && strncmp(section, "network", 7) == 0) {
         bfn_status status = BFN_OK;
         for (const bfn__yaml_node *n = node->first; n != NULL && status == BFN_OK; n = n->next)
             status = parse_entry(ctx, config, key, n);
