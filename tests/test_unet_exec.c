@@ -1,6 +1,6 @@
 /* Compiled U-Nets: a sample's output has the same bits alone and in any batch, piece of a batch and number of threads; gradients are the same
  * for any number of threads; labels stay with their samples; dropout is a function of (seed, step) and backward uses forward's mask;
- * running takes no memory; the modes (packed weights, bf16) agree.
+ * running takes no memory, and compiling says when there is none; the modes (packed weights, bf16) agree.
  */
 #include "nn/nn.h"
 
@@ -53,20 +53,24 @@ static const struct network {
 
 static const int32_t labels[BATCH] = {2, -1, 0, 1, 0};
 
+/* An allocator that counts, and fails at call number `fail_at`, counted from 1; 0: never. */
 typedef struct counter {
-    int live, made;
+    int made, live, fail_at;
 } counter;
 
 static void *counted_alloc(void *user, size_t bytes, size_t align)
 {
     counter *c = user;
-    c->made++;
+    if (++c->made == c->fail_at)
+        return NULL;
+    c->live++;
     return aligned_alloc(align, (bytes + align - 1) / align * align + align);
 }
 
 static void counted_free(void *user, void *block)
 {
-    (void)user;
+    counter *c = user;
+    c->live -= block != NULL;
     free(block);
 }
 
@@ -375,6 +379,49 @@ static void running_takes_no_memory(void **state)
     }
 }
 
+/* A U-Net of a level, created and destroyed. */
+static bfn_status build_and_compile(bfn_context *ctx, const char *class_name, bool training)
+{
+    static const bfn__option small[] = {{"model_channels", 32}, {"num_res_blocks", 1}, {"channel_mult.0", 1}};
+    static const bfn__option shallow[] = {{"embedding_dim", 32}, {"n_blocks", 1}};
+    bool adm = strcmp(class_name, "unet_adm") == 0;
+    bfn__net *net;
+    bfn__exec *exec;
+    bfn_status status = bfn__net_create(ctx, &net, class_name, adm ? small : shallow, adm ? N(small) : N(shallow));
+    if (status != BFN_OK)
+        return status;
+    bfn__exec_options o = {.batch = 1, .training = training};
+    status = bfn__exec_create(ctx, &exec, net, &o);
+    bfn__exec_destroy(exec);
+    bfn__net_destroy(net);
+    return status;
+}
+
+static void memory_that_is_not_there(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < 2 * N(networks); k++) {
+        counter c = {0};
+        bfn_context *ctx;
+        bfn_context_options options = BFN_CONTEXT_OPTIONS_INIT;
+        options.allocator = (bfn_allocator){&c, counted_alloc, counted_free};
+        assert_int_equal(bfn_context_create(&ctx, &options), BFN_OK);
+        const char *class_name = networks[k / 2].class_name;
+        int before = c.made, live = c.live;
+        assert_int_equal(build_and_compile(ctx, class_name, k % 2 != 0), BFN_OK);
+        int needed = c.made - before;
+        assert_true(needed > 5);
+        for (int at = 1; at <= needed; at++) {
+            c.fail_at = c.made + at;
+            if (build_and_compile(ctx, class_name, k % 2 != 0) != BFN_ERR_MEMORY)
+                fail_msg("%s: allocation %d of %d fails, but not the network", class_name, at, needed);
+            assert_int_equal(c.live, live);
+        }
+        c.fail_at = 0;
+        bfn_context_destroy(ctx);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -386,6 +433,7 @@ int main(void)
         cmocka_unit_test(dropout_is_a_function_of_seed_and_step),
         cmocka_unit_test(labels_stay_with_their_samples),
         cmocka_unit_test(running_takes_no_memory),
+        cmocka_unit_test(memory_that_is_not_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
