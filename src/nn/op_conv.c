@@ -49,7 +49,7 @@ static conv_run make_run(bfn__exec *e, const bfn__step *s, size_t n, bool turned
     const bfn__node *from = turned ? node : in, *to = turned ? in : node;
     run.taps = (taps){from->height, from->width, to->width, node->kernel, node->stride, node->kernel / 2, turned};
     run.K = n_taps(node) * (turned ? node->cols : in->cols);
-    size_t rows = PATCH_FLOATS / run.K;
+    size_t rows = (s->low ? 2 : 1) * PATCH_FLOATS / run.K; /* bf16 takes half the room */
     rows = rows < MIN_ROWS ? MIN_ROWS : rows > MAX_ROWS ? MAX_ROWS : rows;
     run.tile_rows = ceil_div(to->rows, ceil_div(to->rows, rows));
     run.tiles_a_sample = ceil_div(to->rows, run.tile_rows);
@@ -69,9 +69,9 @@ static bool worth_bf16(const bfn__exec *e, const bfn__step *s)
 
 bool bfn__conv_prepare(bfn__exec *e, bfn__step *s)
 {
-    conv_run run = make_run(e, s, 1, false);
     memset(s->products, 0, sizeof s->products);
     s->low = e->precision == BFN__BF16 && worth_bf16(e, s);
+    conv_run run = make_run(e, s, 1, false);
     s->winograd = bfn__winograd_suits(e, s);
     if (e->dnnl == NULL || !s->low)
         return true;
