@@ -129,7 +129,7 @@ static inline vf vsqrt(vf v)
     return r;
 }
 
-/* exp: 2^k times the Taylor polynomial of degree 7 on [-ln(2)/2, ln(2)/2] */
+/* exp(x) = 2^k exp(r), x = k ln 2 + r with |r| <= ln(2)/2, and the Taylor polynomial of degree 7 of exp(r), whose remainder is below 6e-9. */
 static inline vf vexp(vf x)
 {
     x = vmin(vmax(x, splat(-87.0f)), splat(88.0f));
