@@ -116,8 +116,10 @@ static image conv(run *n, const char *name, image x, size_t out, size_t k, size_
     const double *w = parameter(n, name, "weight", out * x.c * k * k), *b = optional_parameter(n, name, "bias", out);
     image y = new_image(n, (x.h + stride - 1) / stride, (x.w + stride - 1) / stride, out);
     double *ordered = new_image(n, k, k, x.c * out).x;
-    for (size_t at = 0; at < out * x.c * k * k; at++)
-        ordered[(at % (k * k) * x.c + at / (k * k) % x.c) * out + at / (k * k) / x.c] = w[at];
+    for (size_t o = 0; o < out; o++)
+        for (size_t c = 0; c < x.c; c++)
+            for (size_t tap = 0; tap < k * k; tap++)
+                ordered[(tap * x.c + c) * out + o] = w[(o * x.c + c) * k * k + tap];
     for (size_t p = 0; p < y.h * y.w; p++) {
         double *sums = y.x + p * out;
         for (size_t o = 0; b != NULL && o < out; o++)
@@ -225,10 +227,10 @@ static void attend(image qkv, size_t q, size_t k, size_t v, size_t d, image y, s
             largest = fmax(largest, score[j]);
         }
         for (size_t j = 0; j < pixels; j++)
-            sum += exp(score[j] - largest);
+            sum += score[j] = exp(score[j] - largest);
         for (size_t j = 0; j < pixels; j++)
             for (size_t c = 0; c < d; c++)
-                out[c] += exp(score[j] - largest) / sum * qkv.x[j * qkv.c + v + c];
+                out[c] += score[j] / sum * qkv.x[j * qkv.c + v + c];
         free(score);
     }
 }

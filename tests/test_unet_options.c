@@ -278,7 +278,33 @@ static void check_network(const char *class_name, const char *what, double loose
     close_fixture(&f);
 }
 
+/* Forward alone. */
+static void check_outputs(const char *class_name, const char *what, const char *options)
+{
+    static fixture f;
+    open_fixture(&f, class_name, options);
+    assert_int_equal(bfn__exec_forward(f.exec, B, f.shown, f.t, f.out), BFN_OK);
+    print_message("%-9s %-44s forward %.1e\n", class_name, what, check_forward(&f, 2e-5));
+    close_fixture(&f);
+}
+
 /* ---- the networks ---- */
+
+static void vdm_published_width(void **state)
+{
+    (void)state;
+    check_outputs("unet_vdm", "width of CIFAR-10's network",
+                  "n_blocks=1 input_adapter.input_shape.0=10 input_adapter.input_shape.1=16");
+}
+
+static void adm_published_width(void **state)
+{
+    (void)state;
+    check_outputs(
+        "unet_adm", "width of MNIST's network",
+        "image_size=10 in_channels=2 num_res_blocks=1 channel_mult.0=1 channel_mult.1=2 attention_resolutions.0=2 "
+        "project_input=1 output_channels=1");
+}
 
 static void vdm_attention_everywhere(void **state)
 {
@@ -366,9 +392,17 @@ static void adm_three_levels(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(vdm_attention_everywhere), cmocka_unit_test(vdm_plain),     cmocka_unit_test(vdm_adapter),
-        cmocka_unit_test(vdm_learned_positions),    cmocka_unit_test(vdm_smallest),  cmocka_unit_test(adm_pool),
-        cmocka_unit_test(adm_scale_shift),          cmocka_unit_test(adm_one_level), cmocka_unit_test(adm_three_levels),
+        cmocka_unit_test(vdm_published_width),
+        cmocka_unit_test(adm_published_width),
+        cmocka_unit_test(vdm_attention_everywhere),
+        cmocka_unit_test(vdm_plain),
+        cmocka_unit_test(vdm_adapter),
+        cmocka_unit_test(vdm_learned_positions),
+        cmocka_unit_test(vdm_smallest),
+        cmocka_unit_test(adm_pool),
+        cmocka_unit_test(adm_scale_shift),
+        cmocka_unit_test(adm_one_level),
+        cmocka_unit_test(adm_three_levels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
