@@ -406,16 +406,19 @@ static int prepare_infill(sample_run *r)
     if (status != BFN_OK)
         code = sample_failure(r, status);
     for (size_t d = 0; code == 0 && d < D; d++) {
+        double x = 2.0 * (double)given[d] / 255.0 - 1.0;
         r->known[d] = mask[d] >= 128;
         if (i->flow.kind == BFN_DATA_DISCRETE)
             ((int32_t *)r->known_values)[d] = given[d] >= 128;
         else
-            ((float *)r->known_values)[d] = 2.0f * (float)given[d] / 255.0f - 1.0f;
+            ((float *)r->known_values)[d] =
+                (float)(i->flow.n_classes > 0 ? bfn_flow_bin_centre(&i->flow, bfn_flow_bin(&i->flow, x)) : x);
     }
     free(given);
     free(mask);
     r->sampler.known = r->known;
     r->sampler.known_values = r->known_values;
+    r->sampler.known_blurred = i->flow.kind != BFN_DATA_DISCRETE;
     return code;
 }
 

@@ -48,9 +48,12 @@ typedef struct bfn_sampler_options {
     double clip_quantile; /* BFN_CLIP_DYNAMIC: in (0,1]; 0: 0.995 */
     bfn_moments moments;  /* mean == NULL: not known */
     const unsigned char
-        *known; /* infilling (SPEC 9.8): [D], non-zero where the value is given; NULL: nothing is known */
-    const void *
-        known_values; /* int32_t [D] or float [D]; read where known. The network is shown them, and samples keep them */
+        *known;               /* infilling (SPEC 9.8): [D], non-zero where the value is given; NULL: nothing is known */
+    const void *known_values; /* int32_t [D] or float [D]; read where known. Predictions and samples keep them */
+    /* How known positions are shown. 0: as given, for networks whose answer does not depend on how sure each position is at the time they are
+     * told (discrete data). Non-zero: blurred as all positions are at that time, along one path of the flow a sample: for
+     * networks of continuous and discretised data, which are told one time for all positions and would misread sharp ones. */
+    int known_blurred;
     const float *initial_state; /* [n,D,state width]: replaces the drawn initial state (tests, restarts); NULL: drawn */
     const float *
         noise; /* [n_noisy_rows, n, D, state width]: replaces the drawn step noise, rows with e != 0 in order; NULL: drawn */
@@ -63,7 +66,7 @@ typedef struct bfn_sampler_options {
 
 #define BFN_SAMPLER_OPTIONS_INIT                                                                                       \
     {                                                                                                                  \
-        sizeof(bfn_sampler_options), 0, 0, BFN_CLIP_STATIC, 0.0, {0, 0.0}, 0, 0, 0, 0, 0, 0, 0                         \
+        sizeof(bfn_sampler_options), 0, 0, BFN_CLIP_STATIC, 0.0, {0, 0.0}, 0, 0, 0, 0, 0, 0, 0, 0                      \
     }
 
 typedef struct bfn_sampler bfn_sampler;

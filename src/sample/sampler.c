@@ -8,7 +8,8 @@
  * all it draws comes from (seed, sample, row, element); so neither batch nor threads can change a sample. Predictions live in a
  * ring of at most four buffers whose pointers are rotated. Infilling clamps what the network is shown at the known positions to
  * the given values (one-hot, or the mean itself), which is exact for an ideal network (SPEC 9.8), and its prediction there as well,
- * so that states and films agree with them.
+ * so that states and films agree with them. With known_blurred only the prediction is clamped: then the state of a known position, which
+ * starts around its value, runs along a path of the flow of that value, and this is what the network is shown.
  */
 #include "sample/sampler.h"
 
@@ -58,7 +59,7 @@ static void *sample_of(const pass *p, size_t i)
 static void clamp_shown(const bfn_sampler *s, float *shown)
 {
     const unsigned char *known = s->options.known;
-    if (known == NULL)
+    if (known == NULL || s->options.known_blurred)
         return;
     const int32_t *classes = s->options.known_values;
     const float *values = s->options.known_values;
@@ -145,6 +146,31 @@ static void initial_state(const bfn_sampler *s, uint64_t sample, float *state)
     }
 }
 
+/* Known positions that are shown blurred start as the flow has them at that time: k m + std z with their own m, not the data's. */
+static void start_known(const bfn_sampler *s, float *state)
+{
+    const bfn_plan_info *plan = &s->plan;
+    bool discrete = s->flow.kind == BFN_DATA_DISCRETE, moments = plan->start == BFN_START_MOMENTS;
+    double K = discrete ? (double)s->flow.n_classes : 1.0, all = plan->start_std * plan->start_std, ratio = 1.0;
+    if (moments) {
+        all += plan->start_mean * plan->start_mean * K * s->options.moments.variance;
+        ratio = all > 0.0 ? plan->start_std / sqrt(all) : 0.0;
+    }
+    for (size_t i = 0; i < s->state_size; i++) {
+        size_t d = i / s->state_width, k = i % s->state_width;
+        if (s->options.known[d] == 0)
+            continue;
+        double own, other = 0.0, x = (double)state[i];
+        if (discrete)
+            own = ((const int32_t *)s->options.known_values)[d] == (int32_t)k ? K - 1.0 : -1.0;
+        else
+            own = (double)((const float *)s->options.known_values)[d];
+        if (moments)
+            other = discrete ? K * (double)s->options.moments.mean[i] - 1.0 : (double)s->options.moments.mean[i];
+        state[i] = (float)((x - plan->start_mean * other) * ratio + plan->start_mean * own);
+    }
+}
+
 static void start_task(void *arg, size_t i)
 {
     const pass *p = arg;
@@ -154,6 +180,8 @@ static void start_task(void *arg, size_t i)
         memcpy(state, s->options.initial_state + (p->offset + i) * s->state_size, s->state_size * sizeof *state);
     else
         initial_state(s, p->first + i, state);
+    if (s->options.initial_state == NULL && s->options.known != NULL && s->options.known_blurred)
+        start_known(s, state);
     prior_prediction(s, s->history[0] + i * s->state_size);
 }
 
