@@ -38,4 +38,23 @@ NO_COLOR=1 on_terminal xterm "$film"
 grep -q "${escape}\[[0-9;]*m" out && fail "NO_COLOR: a film in colour"
 on_terminal dumb "$film"
 grep -q "$escape" out && fail "TERM=dumb: a film with escape codes"
+
+# pictures: half blocks in 24-bit colours, no wider than the window, only where there are colours
+make_images digits 30 8 8
+cat >images.yaml <<'YAML'
+data: {kind: image}
+network: {class: unet_vdm, embedding_dim: 8, n_blocks: 1, norm_groups: 4}
+flow: {kind: continuous}
+train: {batch: 4, steps: 4, valid_every: 0, sample_every: 0}
+YAML
+on_terminal xterm '"$BFN" train images.yaml --data digits --out images'
+grep -q "images/s" out || fail "no rate of images in the bar"
+preview='"$BFN" sample --model images/last.safetensors --nfe 4 --n 4 --preview'
+on_terminal xterm "$preview"
+grep -q "${escape}\[38;2;[0-9;]*m" out || fail "no preview"
+[ "$(grep -c "▀" out)" -eq 11 ] || fail "a preview of $(grep -c "▀" out) lines, wanted 11 for 2 x 8 + 3 x 2 pixels"
+on_terminal xterm "$preview" 12
+awk 'gsub(/▀/, "") > 12 {exit 1}' out || fail "a preview wider than the window"
+NO_COLOR=1 on_terminal xterm "$preview -o grid.png"
+grep -q "▀" out && fail "NO_COLOR: a preview"
 exit 0
