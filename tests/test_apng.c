@@ -172,22 +172,27 @@ static bfn_status run_film(bfn_context *context, void *arg)
 static void test_frame_without_memory(void **state)
 {
     (void)state;
+    enum { MANY = 24 }; /* the film's memory has to grow several times */
     bfn__apng *film = make_film(3, 1);
     uint8_t pixels[H * W * 3];
     char *bytes;
-    size_t n;
-    draw(pixels, 3, 1);
-    for (size_t k = 1;; k++) {
-        memory.fail_at = memory.n_calls + k;
-        bfn_status status = bfn__apng_add(film, pixels, 400);
-        memory.fail_at = 0;
-        if (status == BFN_OK)
-            break;
-        assert_int_equal(status, BFN_ERR_MEMORY);
-        assert_int_equal(bfn__apng_n_frames(film), 1);
+    size_t n, n_failed = 0;
+    for (size_t i = 1; i < MANY; i++) {
+        draw(pixels, 3, i);
+        for (size_t k = 1;; k++) {
+            memory.fail_at = memory.n_calls + k;
+            bfn_status status = bfn__apng_add(film, pixels, 400);
+            memory.fail_at = 0;
+            if (status == BFN_OK)
+                break;
+            n_failed++;
+            assert_int_equal(status, BFN_ERR_MEMORY);
+            assert_int_equal(bfn__apng_n_frames(film), i);
+        }
     }
+    assert_true(n_failed > 2 * (MANY - 1)); /* the encoder's two, and those of growing */
     assert_ok(bfn__apng_encode(film, &bytes, &n));
-    check_frames(bytes, n, 3, 2);
+    check_frames(bytes, n, 3, MANY);
     bfn__free(ctx, bytes);
     bfn__apng_destroy(film);
 }

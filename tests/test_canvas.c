@@ -121,6 +121,10 @@ static void test_grid(void **state)
     assert_ok(bfn__grid_size(ctx, &grid, &H, &W));
     assert_int_equal(H, 4);
     assert_int_equal(W, 9);
+    grid.n = 4; /* a square number */
+    assert_ok(bfn__grid_size(ctx, &grid, &H, &W));
+    assert_int_equal(H, 4);
+    assert_int_equal(W, 6);
 }
 
 static void test_grid_refused(void **state)

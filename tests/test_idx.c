@@ -114,6 +114,8 @@ static void test_messages(void **state)
         /* 2^32-1 to the third overflows 64 bits; so does 2^31 * 2^31 * 4, whose low bits are 0 */
         {{0, 0, 8, 3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, 16, "says at least"},
         {{0, 0, 8, 3, 0x80, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 4}, 16, "says at least"},
+        /* an overflow that a later factor of 0 would hide */
+        {{0, 0, 8, 4, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, 20, "says at least"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         refuse(bad[i].bytes, bad[i].n, bad[i].words);

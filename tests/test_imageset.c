@@ -524,20 +524,24 @@ static void test_png_classes(void **state)
         folder(names[i]);
     put_png("cat/1.png", 2, 2, 3, 1);
     put_png("cat/0.png", 2, 2, 3, 2);
+    static const char more[] = "gcebdfa"; /* in no order */
+    for (size_t i = 0; i < 7; i++)
+        put_png((char[]){'a', 'n', 't', '/', more[i], '.', 'p', 'n', 'g', 0}, 2, 2, 3, (uint8_t)(more[i]));
     put_png("cat-like/a.png", 2, 2, 3, 3);
     put_png("ant/x.png", 2, 2, 3, 4);
     put("empty/notes.txt", "x", 1);
     bfn__imageset *set = open_set(scratch(""), &(bfn__imageset_options){.all_training = true});
     bfn__imageset_info info;
     bfn__imageset_get_info(set, &info);
-    assert_int_equal(info.n, 4);
+    assert_int_equal(info.n, 11);
     assert_int_equal(info.n_classes, 3);
     static const char *const classes[] = {"ant", "cat", "cat-like"};
     for (size_t k = 0; k < 3; k++)
         assert_string_equal(bfn__imageset_class(set, k), classes[k]);
     assert_null(bfn__imageset_class(set, 3));
-    static const int values[] = {4, 2, 1, 3}, labels[] = {0, 1, 1, 2};
-    for (size_t i = 0; i < 4; i++) {
+    static const int values[] = {'a', 'b', 'c', 'd', 'e', 'f', 'g', 4, 2, 1, 3},
+                     labels[] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2};
+    for (size_t i = 0; i < 11; i++) {
         assert_int_equal(bfn__imageset_item(set, BFN__IMAGES_TRAIN, i)[0], values[i]);
         assert_int_equal(bfn__imageset_label(set, BFN__IMAGES_TRAIN, i), labels[i]);
     }
@@ -580,6 +584,10 @@ static void test_png_refused(void **state)
     refuse(scratch(""), NULL, BFN_ERR_INPUT, "c.png: 3 x 4 pixels, grey; the first image is 4 x 3, grey");
     assert_int_equal(remove(scratch("c.png")), 0);
     refuse(scratch(""), NULL, BFN_ERR_INPUT, "d.png: 4 x 3 pixels, RGB; the first image is 4 x 3, grey");
+    put_png("d.png", 5, 4, 1, 3);
+    refuse(scratch(""), NULL, BFN_ERR_INPUT, "d.png: 4 x 5 pixels, grey; the first image is 4 x 3, grey");
+    put_png("d.png", 3, 5, 1, 3);
+    refuse(scratch(""), NULL, BFN_ERR_INPUT, "d.png: 5 x 3 pixels, grey; the first image is 4 x 3, grey");
     assert_int_equal(remove(scratch("d.png")), 0);
     refuse(scratch(""), NULL, BFN_ERR_INPUT, "f.png: is not a PNG file");
     assert_int_equal(remove(scratch("f.png")), 0);

@@ -227,6 +227,7 @@ static void test_round_trip(void **state)
         unsigned char *bytes = example_bytes(deflate != 0, &n), *again = example_bytes(deflate != 0, &n_again);
         assert_int_equal(n, n_again);
         assert_memory_equal(bytes, again, n);
+        assert_memory_equal(bytes + 10, "\0\0\x21\0", 4); /* 1980-01-01, midnight: no clock in the file */
         free(bytes);
         free(again);
     }
@@ -309,6 +310,23 @@ static void test_corrupted_everywhere(void **state)
         free(bytes);
     }
     assert_true(accepted > 0 && refused > 2 * accepted);
+}
+
+/* A flipped bit in an array's data is noticed by the checksum alone. */
+static void test_flipped_data(void **state)
+{
+    (void)state;
+    size_t n;
+    unsigned char *bytes = example_bytes(false, &n);
+    size_t at = 0;
+    while (memcmp(bytes + at, u8, sizeof u8) != 0)
+        at++;
+    for (size_t bit = 0; bit < 8 * sizeof u8; bit++) {
+        bytes[at + bit / 8] ^= (unsigned char)(1 << bit % 8);
+        assert_says(parse_npz(bytes, n), BFN_ERR_INPUT, "CRC error");
+        bytes[at + bit / 8] ^= (unsigned char)(1 << bit % 8);
+    }
+    free(bytes);
 }
 
 /* A zip file of one entry, made by libzip. */
@@ -400,7 +418,7 @@ static void test_lies(void **state)
     for (size_t byte = 0; byte < 4; byte++) {
         unsigned char old = bytes[central + 24 + byte];
         bytes[local + 22 + byte] = bytes[central + 24 + byte] = (unsigned char)(old + 1); /* uncompressed size */
-        assert_says(parse_npz(bytes, n), BFN_ERR_INPUT, "x.npz: ");
+        assert_says(parse_npz(bytes, n), BFN_ERR_INPUT, byte == 3 ? "at most" : "cannot hold");
         bytes[local + 22 + byte] = bytes[central + 24 + byte] = old;
     }
     assert_ok(parse_npz(bytes, n));
@@ -418,8 +436,26 @@ static void test_lies(void **state)
     assert_int_equal(bytes[second + 30], 'b');
     assert_int_equal(bytes[second_central + 46], 'b');
     bytes[second + 30] = bytes[second_central + 46] = 'a';
-    assert_says(parse_npz(bytes, n), BFN_ERR_INPUT, "x.npz: ");
+    assert_says(parse_npz(bytes, n), BFN_ERR_INPUT, "already exists");
     free(bytes);
+}
+
+/* The cap holds for all arrays together. */
+static void test_cap_of_all(void **state)
+{
+    (void)state;
+    static float zeros[1000];
+    const bfn__st_tensor two[] = {{.name = "a", .dtype = BFN__DTYPE_F32, .rank = 1, .shape = {1000}, .data = zeros},
+                                  {.name = "b", .dtype = BFN__DTYPE_F32, .rank = 1, .shape = {1000}, .data = zeros}};
+    bfn__bytes file;
+    bfn__npz *npz;
+    assert_ok(bfn__npz_save(ctx, scratch("b.npz"), two, 2, true));
+    assert_ok(bfn__file_map(ctx, scratch("b.npz"), SIZE_MAX, &file));
+    assert_ok(bfn__npz_parse(ctx, &npz, file.data, file.size, 2 * 4128, "x.npz"));
+    bfn__npz_close(npz);
+    assert_says(bfn__npz_parse(ctx, &npz, file.data, file.size, 2 * 4128 - 1, "x.npz"), BFN_ERR_INPUT,
+                "\"b.npy\" inflates to 4128 bytes, at most 4127 are allowed");
+    bfn__file_unmap(ctx, &file);
 }
 
 /* A zip64 directory that claims 2^40 entries: said before libzip makes room for them. */
@@ -504,9 +540,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_methods, setup_scratch, teardown_scratch),
         cmocka_unit_test_setup_teardown(test_truncated_everywhere, setup_scratch, teardown_scratch),
         cmocka_unit_test_setup_teardown(test_corrupted_everywhere, setup_scratch, teardown_scratch),
+        cmocka_unit_test_setup_teardown(test_flipped_data, setup_scratch, teardown_scratch),
         cmocka_unit_test_setup_teardown(test_other_zip_files, setup_scratch, teardown_scratch),
         cmocka_unit_test_setup_teardown(test_bomb, setup_scratch, teardown_scratch),
         cmocka_unit_test_setup_teardown(test_lies, setup_scratch, teardown_scratch),
+        cmocka_unit_test_setup_teardown(test_cap_of_all, setup_scratch, teardown_scratch),
         cmocka_unit_test_setup_teardown(test_claimed_entries, setup, teardown),
         cmocka_unit_test_setup_teardown(test_save_refuses, setup_scratch, teardown_scratch),
         cmocka_unit_test_setup_teardown(test_out_of_memory, setup_scratch, teardown_scratch),

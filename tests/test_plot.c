@@ -17,12 +17,14 @@
 /* Tags open and close, attributes are quoted, nothing but the five entities, no NaN: what a strict XML reader asks of this subset. */
 static void assert_well_formed(const char *svg)
 {
-    int depth = 0;
+    int depth = 0, digits = 0;
     assert_int_equal(strncmp(svg, "<svg xmlns=\"http://www.w3.org/2000/svg\"", 39), 0);
     assert_null(strstr(svg, "nan"));
     assert_null(strstr(svg, "inf"));
     for (const char *s = svg; *s != '\0'; s++) {
         assert_true((unsigned char)*s >= ' ' || *s == '\n');
+        digits = *s >= '0' && *s <= '9' ? digits + 1 : 0;
+        assert_true(digits < 16); /* no coordinate that overflowed */
         if (*s == '&')
             assert_true(strncmp(s, "&amp;", 5) == 0 || strncmp(s, "&lt;", 4) == 0 || strncmp(s, "&gt;", 4) == 0 ||
                         strncmp(s, "&quot;", 6) == 0);
@@ -155,7 +157,7 @@ static void test_long_curve(void **state)
     bfn__plot plot = {.n_curves = 1, .curves = &curve};
     char *svg = plot_text(&plot);
     assert_true(strlen(svg) < 60000);
-    assert_has(svg, " 34.0"); /* the top of the frame is 10 */
+    assert_has(strstr(svg, "class=\"c\""), " 34.0"); /* the curve reaches the top of the frame, 10 */
     assert_has(svg, ">10<");
     bfn__free(ctx, svg);
     free(x);
@@ -180,6 +182,8 @@ static void test_odd_data(void **state)
         {{0, 1, 2}, {DBL_MAX, -DBL_MAX, 1}, 3},
         {{0, 1, 2}, {1e99, -1e99, 1}, 3},
         {{0, 1, 2}, {DBL_MIN, 5e-324, DBL_MIN}, 3},
+        {{0, 1, 2}, {0, 5e-324, 0}, 3},
+        {{0, DBL_MAX, -DBL_MAX}, {0, 1, 2}, 3},
         {{1e15, 1e15 + 1, 1e15 + 2}, {1, 1 + 1e-15, 1}, 3},
         {{INFINITY, NAN, 1}, {1, 1, 1}, 3},
         {{-5, -4, -3}, {-1e-9, 0, 1e-9}, 3},

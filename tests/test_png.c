@@ -128,6 +128,30 @@ static void test_texts(void **state)
     bfn__image_free(ctx, &image);
 }
 
+/* A compressed entry is not taken for a plain one, nor is one that is cut short; the plain one behind them is found. */
+static void test_odd_texts(void **state)
+{
+    (void)state;
+    static const uint8_t row[4] = {1, 2, 3, 4};
+    png_file file;
+    char *value;
+    png_begin(&file);
+    png_header(&file, 4, 1, 8, 0, 0);
+    png_chunk(&file, "iTXt", "Title\0\1\0en\0x\0packed", 19);
+    png_chunk(&file, "iTXt", "Title\0\0\0no end", 14);
+    png_chunk(&file, "iTXt", "Title\0\0", 7);
+    png_chunk(&file, "tEXt", "Titl", 4);
+    png_chunk(&file, "tEXt", "Title", 5);
+    png_chunk(&file, "iTXt", "Title\0\0\0de\0Titel\0Wort", 21);
+    png_data(&file, row, 1, 4);
+    png_end(&file);
+    assert_ok(bfn__png_read_text(ctx, file.bytes, file.n, "x.png", "Title", &value));
+    assert_non_null(value);
+    assert_string_equal(value, "Wort");
+    bfn__free(ctx, value);
+    free(file.bytes);
+}
+
 /* ---- kinds of pixels ---- */
 
 typedef struct kind {
@@ -547,6 +571,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_round_trip, setup_scratch, teardown_scratch),
         cmocka_unit_test_setup_teardown(test_written_file_by_hand, setup, teardown),
         cmocka_unit_test_setup_teardown(test_texts, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_odd_texts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_kinds, setup, teardown),
         cmocka_unit_test_setup_teardown(test_alpha, setup, teardown),
         cmocka_unit_test_setup_teardown(test_interlaced, setup, teardown),

@@ -2,7 +2,7 @@
  *
  * Writing: the zip file grows in memory (header and data of each array are handed over without a copy, all dated 1980-01-01, the
  * format's first day) and is then written as every other file, atomically.
- * Reading: libzip opens the bytes with its consistency checks (local against central headers); sizes are compared with what the
+ * Reading: libzip opens the bytes with its consistency checks (local against central headers, no name twice); sizes are compared with what the
  * compressed bytes can hold (deflate packs at most 1032 bytes into one) before memory is taken, and reading to the end checks the CRC.
  * The one number that libzip would allocate by before it looks, the count of a zip64 directory, is looked at before.
  */
@@ -261,8 +261,6 @@ static bfn_status read_entry(unpacker *u, size_t i)
         return BFN_ERR_MEMORY;
     npz->names[i][strlen(s.name) - 4] = '\0';
     u->room -= (size_t)s.size;
-    if (bfn__npz_find(npz, npz->names[i]) != NULL)
-        return bfn__fail(u->ctx, BFN_ERR_INPUT, "%s: two arrays of the name \"%.80s\"", u->label, npz->names[i]);
     status = inflate_entry(u, &s, npz->files[i]);
     if (status == BFN_OK)
         status = bfn__npy_parse(u->ctx, npz->files[i], (size_t)s.size, npz->names[i], &npz->tensors[i]);
