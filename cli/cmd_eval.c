@@ -130,6 +130,8 @@ static int score_model(const cli_command *command, bfn_context *ctx, bfn_speller
 {
     bfn_model_info info;
     bfn_model_get_info(model, &info);
+    if (info.channels > 0)
+        return cli_usage(command, "--model: %s is a model of images: bfn compare shows its samples", v->model);
     sample_set set = {0};
     bfn_status status = allocate_set(&set, v->n, info.positions) ? BFN_OK : BFN_ERR_MEMORY;
     if (status == BFN_OK)

@@ -4,6 +4,7 @@
 #include "helper_images.h"
 #include "io/file.h"
 #include "io/png.h"
+#include "io/safetensors.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -194,6 +195,32 @@ static bool file_says(const state *s, const char *name, const char *words)
     return found;
 }
 
+/* A network that is told classes learns from them: with no decay, its table of classes only moves by their gradients. */
+static void test_classes_are_told(void **p)
+{
+    state *s = *p;
+    static const char *const names[] = {"a/last.safetensors", "b/last.safetensors"};
+    const char *set[] = {"train.weight_decay=0", "train.valid_every=0", "train.sample_every=0"};
+    watcher two = {.stop_at = 2}, all = {0};
+    bfn__safetensors *st[2];
+    const float *tables[2];
+    assert_int_equal(train(s, "a", labelled, &two, 0, set, 3), BFN_CANCELLED);
+    assert_int_equal(train(s, "b", labelled, &all, 0, set, 3), BFN_OK);
+    for (int i = 0; i < 2; i++) {
+        char path[PATH_BYTES];
+        path_in(s, names[i], path);
+        assert_int_equal(bfn__safetensors_open(s->ctx, &st[i], path), BFN_OK);
+        const bfn__st_tensor *t = bfn__safetensors_find(st[i], "net.label_emb.weight");
+        assert_non_null(t);
+        assert_int_equal(t->shape[0], 4);
+        tables[i] = t->data;
+    }
+    for (size_t row = 0; row < 4; row++)
+        assert_memory_not_equal(tables[0] + row * 128, tables[1] + row * 128, 128 * sizeof(float));
+    bfn__safetensors_close(st[0]);
+    bfn__safetensors_close(st[1]);
+}
+
 /* What a run shows: grids with their settings inside, a plot, a log. */
 static void test_run_folder(void **p)
 {
@@ -292,6 +319,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_resume_is_exact, setup, teardown),
         cmocka_unit_test_setup_teardown(test_learning, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_classes_are_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_run_folder, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bound, setup, teardown),

@@ -184,6 +184,9 @@ refuse() { # code message arguments
 }
 refuse 2 "-o FILE is missing" sample --model grey/last.safetensors
 refuse 2 "found \"x.jpg\", needs FILE.png" sample --model grey/last.safetensors -o x.jpg
+if [ -r /usr/share/hunspell/en_US.dic ]; then
+    refuse 2 "is a model of images" eval spell --model grey/last.safetensors
+fi
 refuse 2 "has png, folder, npy and npz" sample --model grey/last.safetensors --format txt -o x
 refuse 2 "takes no classes" sample --model grey/last.safetensors --class 1 -o x.png
 refuse 2 "needs -o FILE.png" sample --model grey/last.safetensors --film -o x.npz
