@@ -60,6 +60,16 @@ bool bfn__winograd_suits(const bfn__exec *e, const bfn__step *s)
            node->cols >= MIN_CHANNELS && node->rows >= MIN_PIXELS && 16 * tiles <= 3 * node->rows;
 }
 
+/* As many tiles as the cache holds, but not so many that threads have nothing to do: a multiple of what the product takes at once. */
+static size_t group_tiles(const wino_run *r)
+{
+    size_t each = r->k->rows, group = GROUP_FLOATS / r->in / each * each;
+    size_t shared = ceil_div(ceil_div(r->all, 2 * (size_t)r->e->n_threads), each) * each;
+    group = group > MAX_GROUP ? MAX_GROUP : group;
+    group = group > shared ? shared : group;
+    return group < each ? each : group;
+}
+
 static wino_run make_run(bfn__exec *e, const bfn__step *s, size_t n, bool turned)
 {
     const bfn__node *node = &s->node;
@@ -78,8 +88,7 @@ static wino_run make_run(bfn__exec *e, const bfn__step *s, size_t n, bool turned
     r.to = turned ? x->grad : y->data;
     r.ldt = turned ? x->grad_ld : y->ld;
     r.filters = turned ? s->turned : s->packed;
-    size_t group = GROUP_FLOATS / r.in / r.k->rows * r.k->rows;
-    r.group = group < r.k->rows ? r.k->rows : group > MAX_GROUP ? MAX_GROUP : group;
+    r.group = group_tiles(&r);
     return r;
 }
 
