@@ -216,7 +216,7 @@ static double difference(const struct network *which, const float *a, const floa
     double worst = 0.0, scale = 0.0;
     for (size_t i = 0; i < n_outputs(which); i++) {
         double d = fabs((double)a[i] - (double)b[i]);
-        worst = d <= worst ? worst : d;
+        worst = isnan(d) ? (double)INFINITY : fmax(worst, d);
         scale = fmax(scale, fabs((double)a[i]));
     }
     return worst / scale;
