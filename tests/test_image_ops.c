@@ -126,7 +126,7 @@ static void check_forward(fixture *f, const double *want, const char *mode)
     for (size_t i = 0; i < f->n_out; i++) {
         scale = fmax(scale, fabs(want[i]));
         double d = fabs((double)f->out[i] - want[i]);
-        worst = d <= worst ? worst : d;
+        worst = isnan(d) ? (double)INFINITY : fmax(worst, d);
     }
     if (!(worst <= 4e-6 * scale))
         fail_msg("%s: forward is off by %g of %g", mode, worst, scale);

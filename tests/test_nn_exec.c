@@ -122,7 +122,7 @@ static double worst_difference(const bfn__option *options, const float *a, const
     *scale = 0.0;
     for (size_t i = 0; i < total_out(options); i++) {
         double d = fabs((double)a[i] - (double)b[i]);
-        worst = d <= worst ? worst : d;
+        worst = isnan(d) ? (double)INFINITY : fmax(worst, d);
         *scale = fmax(*scale, fabs((double)a[i]));
     }
     return worst;
