@@ -141,13 +141,19 @@ static bfn_status parse_labels(bfn__loader *l, idx_part *part)
     return BFN_OK;
 }
 
-/* Bytes of a part into the set at item `first`, and into the checksum. */
+/* Bytes of a part into the set at item `first`, and into the checksum; that of the first part's images alone tells a standard set. */
 static void store_part(bfn__loader *l, const idx_part *part, size_t first)
 {
     bfn__imageset *set = l->set;
     size_t n = part->pixels.dims[0];
     memcpy(set->pixels + first * set->D, part->pixels.data, part->pixels.count);
     bfn__sha256_add(&l->hash, part->images.data, part->images.n);
+    if (first == 0) {
+        char sha256[BFN__SHA256_HEX];
+        bfn__sha256 so_far = l->hash;
+        bfn__sha256_end(&so_far, sha256);
+        set->known = bfn__standard_set_of_images(sha256);
+    }
     bfn__sha256_add(&l->hash, part->labels.data, part->labels.n);
     for (size_t i = 0; set->labels != NULL && i < n; i++)
         set->labels[first + i] = part->classes.data != NULL ? part->classes.data[i] : -1;
@@ -156,7 +162,6 @@ static void store_part(bfn__loader *l, const idx_part *part, size_t first)
 static bfn_status store_idx(bfn__loader *l, const idx_part *train, const idx_part *test)
 {
     size_t n_train = train->pixels.dims[0], n_test = test->images.path != NULL ? test->pixels.dims[0] : 0;
-    char sha256[BFN__SHA256_HEX];
     if (n_test > 0 && (test->H != train->H || test->W != train->W || test->C != train->C))
         return bfn__fail(l->ctx, BFN_ERR_INPUT,
                          "%s: images of %zu x %zu x %zu, the training images are %zu x %zu x %zu", test->images.path,
@@ -171,8 +176,6 @@ static bfn_status store_idx(bfn__loader *l, const idx_part *train, const idx_par
     store_part(l, train, 0);
     if (n_test > 0)
         store_part(l, test, n_train);
-    bfn__sha256_hex(train->images.data, train->images.n, sha256);
-    l->set->known = bfn__standard_set_of_images(sha256);
     l->set->format = "idx";
     return BFN_OK;
 }
