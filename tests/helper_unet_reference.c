@@ -423,8 +423,6 @@ void reference_unet_vdm(const unet_reference *r, const double *shown, double t, 
 
 /* ---- the U-Net of improved diffusion ---- */
 
-enum { ADM_GROUPS = 32 };
-
 /* cos(4000 t f), then sin, for f = 10^4^(-i/half): without the last end. The published network forms this angle in float, whatever the precision of
  * the rest; that moves the sine of 4000 by 1e-4, so it is done here too. With classes the label's row is added to what follows. */
 static image adm_embedding(run *n, double t, int32_t label)
@@ -462,15 +460,16 @@ static image scale_shift(run *n, image x, image both)
 static image adm_resnet(run *n, const char *block, image x, image embedding, size_t out)
 {
     bool scales = flag(n, "use_scale_shift_norm", false);
+    size_t groups = size_option(n, "norm_groups", 32);
     char name[NAME];
 #define PART(what) ((void)snprintf(name, sizeof name, "%s." what, block), name)
-    image h = silu(n, group_norm(n, PART("in_layers.0"), x, ADM_GROUPS));
+    image h = silu(n, group_norm(n, PART("in_layers.0"), x, groups));
     h = conv(n, PART("in_layers.2"), h, out, 3, 1);
     image e = pixelwise(n, PART("emb_layers.1"), silu(n, embedding), scales ? 2 * out : out);
     if (scales)
-        h = scale_shift(n, group_norm(n, PART("out_layers.0"), h, ADM_GROUPS), e);
+        h = scale_shift(n, group_norm(n, PART("out_layers.0"), h, groups), e);
     else
-        h = group_norm(n, PART("out_layers.0"), add(n, h, e), ADM_GROUPS);
+        h = group_norm(n, PART("out_layers.0"), add(n, h, e), groups);
     h = conv(n, PART("out_layers.3"), silu(n, h), out, 3, 1);
     return add(n, x.c == out ? x : pixelwise(n, PART("skip_connection"), x, out), h);
 #undef PART
@@ -482,7 +481,7 @@ static image adm_attention(run *n, const char *block, image x, size_t heads)
     size_t d = x.c / heads;
     char name[NAME];
 #define PART(what) ((void)snprintf(name, sizeof name, "%s." what, block), name)
-    image h = group_norm(n, PART("norm"), x, ADM_GROUPS);
+    image h = group_norm(n, PART("norm"), x, size_option(n, "norm_groups", 32));
     image qkv = pixelwise(n, PART("qkv"), h, 3 * x.c), y = new_image(n, x.h, x.w, x.c);
     for (size_t i = 0; i < heads; i++)
         attend(qkv, 3 * i * d, (3 * i + 1) * d, (3 * i + 2) * d, d, y, i * d);
@@ -583,7 +582,7 @@ void reference_unet_adm(const unet_reference *r, const double *shown, double t, 
     h = adm_attention(n, "middle_block.1", h, size_option(n, "num_heads", 4));
     h = adm_resnet(n, "middle_block.2", h, embedding, h.c);
     h = adm_up(n, h, embedding, mult, n_levels);
-    h = silu(n, group_norm(n, "out.0", h, ADM_GROUPS));
+    h = silu(n, group_norm(n, "out.0", h, size_option(n, "norm_groups", 32)));
     h = conv(n, "out.2", h, size_option(n, "out_channels", 128), 3, 1);
     output_adapter(n, flag(n, "skip", true) ? concat(n, x, h) : h, out);
     free_images(n);

@@ -392,11 +392,12 @@ static void adm_scale_shift(void **state)
 static void adm_one_level(void **state)
 {
     (void)state;
-    check_network("unet_adm", "one level, classes, learned positions, 3 x 5", 1.0,
-                  "model_channels=32 out_channels=32 num_res_blocks=2 channel_mult.0=1 attention_resolutions.0=0 "
-                  "num_classes=4 input_adapter.input_shape.0=3 input_adapter.input_shape.1=5 in_channels=3 "
-                  "input_adapter.add_pos_feats=1 input_adapter.learn_pos_feats=1 input_adapter.add_mask=0 "
-                  "output_channels=2");
+    check_network(
+        "unet_adm", "one level, classes, learned positions, 3 x 5", 1.0,
+        "model_channels=20 norm_groups=5 out_channels=32 num_res_blocks=2 channel_mult.0=1 attention_resolutions.0=0 "
+        "num_classes=4 input_adapter.input_shape.0=3 input_adapter.input_shape.1=5 in_channels=3 "
+        "input_adapter.add_pos_feats=1 input_adapter.learn_pos_feats=1 input_adapter.add_mask=0 "
+        "output_channels=2");
 }
 
 static void adm_three_levels(void **state)

@@ -9,8 +9,9 @@
  *   resnet: skip(h) + conv(dropout(silu(norm(conv(silu(norm(h))) + e)))), e = Linear(silu(embedding)); with use_scale_shift_norm e is
  *           scale | shift of the second norm instead of a summand
  *
- * embedding = Linear(silu(Linear(waves of 4000 t))) [+ the row of label_emb that the sample's class names]. All norms have 32 groups, so
- * model_channels is a multiple of 32. Unlike unet_vdm's, the columns of qkv are split into heads first. Sizes are halved by
+ * embedding = Linear(silu(Linear(waves of 4000 t))) [+ the row of label_emb that the sample's class names]. All norms have norm_groups
+ * groups: 32 as published, which for 32 channels would leave nothing of what is added before a norm, the time included: smaller networks
+ * take fewer, or use_scale_shift_norm. Unlike unet_vdm's, the columns of qkv are split into heads first. Sizes are halved by
  * convolutions of stride 2 and doubled by repeating pixels before a convolution; without conv_resample by means of 2x2, and alone.
  *
  * Lists are numbered: channel_mult.0, .1, ...; the first 0 ends them, and a list that is not given at all is the published one.
@@ -20,7 +21,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { GROUPS = 32, MAX_LEVELS = 8, NOT_GIVEN = -1 };
+enum { MAX_LEVELS = 8, NOT_GIVEN = -1 };
 
 #define LIST(key, first, high)                                                                                         \
     {key ".0", first, 0, high, true}, {key ".1", 0, 0, high, true}, {key ".2", 0, 0, high, true},                      \
@@ -44,6 +45,7 @@ static const bfn__option_rule RULES[] = {
     {"num_heads", 4, 1, 1024, true},
     {"num_heads_upsample", -1, -1, 1024, true}, /* -1, 0: as num_heads */
     {"use_scale_shift_norm", 0, 0, 1, true},
+    {"norm_groups", 32, 1, 65536, true},
     {"project_input", 0, 0, 1, true},
     {"skip", 1, 0, 1, true},
     {"num_classes", 0, 0, 65536, true}, /* 0: no classes */
@@ -55,7 +57,7 @@ enum { N_RULES = sizeof RULES / sizeof *RULES };
 
 typedef struct adm {
     bfn__net *net;
-    size_t C, n_res, heads, heads_up;
+    size_t C, n_res, heads, heads_up, groups;
     size_t mult[MAX_LEVELS], n_levels, attention[MAX_LEVELS], n_attention;
     double dropout;
     bool resample, scales, project, skip;
@@ -87,13 +89,13 @@ static int resnet(const adm *a, int h, const char *prefix, size_t out)
     int skip = h;
     if (net->status == BFN_OK && net->nodes[h].cols != out)
         skip = bfn__graph_conv(net, h, part(name, prefix, "skip_connection"), out, 1, 1, false);
-    int x = bfn__graph_groupnorm(net, h, part(name, prefix, "in_layers.0"), GROUPS, -1, true);
+    int x = bfn__graph_groupnorm(net, h, part(name, prefix, "in_layers.0"), a->groups, -1, true);
     x = bfn__graph_conv(net, x, part(name, prefix, "in_layers.2"), out, 3, 1, false);
     size_t width = a->scales ? 2 * out : out;
     int row = bfn__graph_project(net, a->embedding, part(name, prefix, "emb_layers.1"), 2, width, true, false);
     if (!a->scales)
         x = bfn__graph_add(net, x, row);
-    x = bfn__graph_groupnorm(net, x, part(name, prefix, "out_layers.0"), GROUPS, a->scales ? row : -1, true);
+    x = bfn__graph_groupnorm(net, x, part(name, prefix, "out_layers.0"), a->groups, a->scales ? row : -1, true);
     x = bfn__graph_dropout(net, x, a->dropout);
     x = bfn__graph_conv(net, x, part(name, prefix, "out_layers.3"), out, 3, 1, true);
     return bfn__graph_add(net, skip, x);
@@ -103,7 +105,7 @@ static int attention(const adm *a, int h, const char *prefix, size_t heads)
 {
     bfn__net *net = a->net;
     char name[BFN__MAX_NAME];
-    int x = bfn__graph_groupnorm(net, h, part(name, prefix, "norm"), GROUPS, -1, false);
+    int x = bfn__graph_groupnorm(net, h, part(name, prefix, "norm"), a->groups, -1, false);
     size_t channels = net->status == BFN_OK ? net->nodes[x].cols : 1;
     x = bfn__graph_project(net, x, part(name, prefix, "qkv"), 3, 3 * channels, true, false);
     x = bfn__graph_attention_image(net, x, heads, true);
@@ -215,7 +217,7 @@ static bfn_status build(adm *a)
     a->embedding = embed(net, a->C, SIZE("num_classes"));
     int h = bfn__graph_conv(net, x, "input_blocks.0.0", a->C, 3, 1, false);
     h = up(a, middle(a, down(a, h)));
-    h = bfn__graph_groupnorm(net, h, "out.0", GROUPS, -1, true);
+    h = bfn__graph_groupnorm(net, h, "out.0", a->groups, -1, true);
     h = bfn__graph_conv(net, h, "out.2", out, 3, 1, true);
     if (a->skip)
         h = bfn__graph_concat(net, x, h);
@@ -295,9 +297,9 @@ static bfn_status check_sizes(const adm *a)
 static bfn_status check_shape(const adm *a)
 {
     bfn_context *ctx = a->net->ctx;
-    if (a->C % GROUPS != 0)
-        return bfn__fail(ctx, BFN_ERR_ARGUMENT,
-                         "model_channels: %zu: must be a multiple of %d, the groups of its norms", a->C, GROUPS);
+    if (a->C % a->groups != 0)
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "norm_groups: %zu: must divide model_channels, which is %zu", a->groups,
+                         a->C);
     if (a->n_levels == 0)
         return bfn__fail(ctx, BFN_ERR_ARGUMENT, "channel_mult.0: 0: must be a whole number from 1 to 64");
     size_t in = (size_t)bfn__graph_option(a->net, "in_channels");
@@ -326,6 +328,7 @@ bfn_status bfn__unet_adm_build(bfn__net *net, const bfn__option *options, size_t
              .n_res = SIZE("num_res_blocks"),
              .heads = SIZE("num_heads"),
              .heads_up = SIZE("num_heads_upsample"),
+             .groups = SIZE("norm_groups"),
              .dropout = bfn__graph_option(net, "dropout"),
              .resample = FLAG("conv_resample"),
              .scales = FLAG("use_scale_shift_norm"),
