@@ -3,6 +3,7 @@
  * inference and as training, for a batch of several samples with different times and labels.
  */
 #include "helper_graph.h"
+#include "nn/ops.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -61,7 +62,9 @@ static void open_fixture(fixture *f, int (*build)(bfn__net *net))
 {
     memset(f, 0, sizeof *f);
     f->random = 11;
-    assert_int_equal(bfn_context_create(&f->ctx, NULL), BFN_OK);
+    bfn_context_options one = BFN_CONTEXT_OPTIONS_INIT;
+    one.n_threads = 1; /* so that inference cuts even small batches into pieces */
+    assert_int_equal(bfn_context_create(&f->ctx, &one), BFN_OK);
     assert_int_equal(bfn__graph_create(f->ctx, &f->net, "test"), BFN_OK);
     bfn__graph_output(f->net, build(f->net));
     if (f->net->status != BFN_OK)
@@ -208,6 +211,23 @@ TEST(conv_of_many_channels_in_a_row)
     return bfn__graph_conv(net, x, "b", 48, 3, 1, false);
 }
 
+/* Tiles of more than one chunk of the filters' gradient. */
+TEST(conv_of_many_tiles)
+{
+    return bfn__graph_conv(net, bfn__graph_image(net, 27, 26, 16), "c", 17, 3, 1, false);
+}
+
+/* Two convolutions read one tensor: the gradient of the second is added to that of the first. */
+TEST(conv_beside_conv)
+{
+    int x = bfn__graph_silu(net, bfn__graph_image(net, 6, 6, 20));
+    int a = bfn__graph_conv(net, x, "a", 17, 3, 1, false), b = bfn__graph_conv(net, x, "b", 17, 3, 1, false);
+    int c = bfn__graph_conv(net, x, "c", 17, 3, 2, false), d = bfn__graph_conv(net, x, "d", 17, 3, 2, false);
+    int large = bfn__graph_average_pool(net, bfn__graph_add(net, a, b));
+    return bfn__graph_add(net, large,
+                          bfn__graph_average_pool(net, bfn__graph_upsample(net, bfn__graph_add(net, c, d))));
+}
+
 /* conv + row, then x + conv: both additions are epilogues. */
 TEST(residual_block)
 {
@@ -305,7 +325,7 @@ TEST(columns_beside_an_image)
 
 TEST(labels)
 {
-    int x = bfn__graph_image(net, 2, 2, 3);
+    int x = bfn__graph_image(net, 16, 17, 3); /* more rows than a piece: each sample is run by itself */
     int row = bfn__graph_add(net, bfn__graph_time_waves(net, 2.0, 0.0, 4, BFN__WAVES_COS_FIRST),
                              bfn__graph_label(net, "label_emb", 5, 4));
     return bfn__graph_add(net, x, bfn__graph_project(net, bfn__graph_silu(net, row), "e", 2, 3, false, false));
@@ -334,6 +354,31 @@ static void groupnorm_far_from_zero(void **state)
     if (!(worst < 1e-3))
         fail_msg("off by %g", worst);
     free(want);
+    close_fixture(&f);
+}
+
+static int build_pool(bfn__net *net)
+{
+    return bfn__graph_average_pool(net,
+                                   bfn__graph_project(net, bfn__graph_image(net, 3, 5, 2), "p", 2, 4, true, false));
+}
+
+/* What no output depends on has the gradient 0, whatever was in its memory. */
+static void pool_clears_what_it_leaves_out(void **state)
+{
+    (void)state;
+    fixture f;
+    open_fixture(&f, build_pool);
+    compile(&f, true);
+    assert_int_equal(bfn__exec_forward(f.exec, BATCH, f.shown, f.t, f.out), BFN_OK);
+    const bfn__value *x = &f.exec->values[f.exec->steps[f.exec->n_steps - 1].node.in[0]];
+    for (size_t i = 0; i < BATCH * x->rows * x->grad_ld; i++)
+        x->grad[i] = 7.0f;
+    assert_int_equal(bfn__exec_backward(f.exec, BATCH, f.d_out, f.grads, f.d_shown), BFN_OK);
+    for (size_t i = 0; i < BATCH; i++) /* the last column of pixels */
+        for (size_t y = 0; y < 3; y++)
+            for (size_t c = 0; c < 2; c++)
+                assert_true(f.d_shown[((i * 3 + y) * 5 + 4) * 2 + c] == 0.0f);
     close_fixture(&f);
 }
 
@@ -385,6 +430,8 @@ int main(void)
         cmocka_unit_test(conv_of_one_pixel),
         cmocka_unit_test(conv_of_many_channels),
         cmocka_unit_test(conv_of_many_channels_in_a_row),
+        cmocka_unit_test(conv_of_many_tiles),
+        cmocka_unit_test(conv_beside_conv),
         cmocka_unit_test(residual_block),
         cmocka_unit_test(residual_block_of_many_channels),
         cmocka_unit_test(conv_with_two_readers),
@@ -400,6 +447,7 @@ int main(void)
         cmocka_unit_test(columns_beside_an_image),
         cmocka_unit_test(labels),
         cmocka_unit_test(groupnorm_far_from_zero),
+        cmocka_unit_test(pool_clears_what_it_leaves_out),
         cmocka_unit_test(builders_check),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
