@@ -1,8 +1,8 @@
-/* image.c: memory of pictures, mirror images, and the way between bytes and the numbers of [-1,1].
+/* image.c: memory of pictures, mirror images, and the way from the numbers of [-1,1] to bytes.
  *
- * Bytes to numbers: x = 2 p/255 - 1, in double and rounded once; a table of 256. Numbers to bytes: 127.5 x + 127.5 in double (exact
- * enough that every x of the table comes back), then round to nearest by floor(v + 1/2). Comparisons that are false for NaN
- * send it to 0: a broken number looks black wherever it is drawn, and is the same on every machine.
+ * 127.5 x + 127.5 in double (exact enough that x = 2 p/255 - 1 rounded to float comes back as p), then round to nearest by
+ * floor(v + 1/2). Comparisons that are false for NaN send it to 0: a broken number looks black wherever it is drawn, and is the same on
+ * every machine.
  */
 #include "io/image.h"
 
@@ -54,13 +54,4 @@ void bfn__quantise_all(size_t n, const float *x, uint8_t *out)
 {
     for (size_t i = 0; i < n; i++)
         out[i] = bfn__quantise(x[i]);
-}
-
-void bfn__pixels_to_float(size_t n, const uint8_t *pixels, float *out)
-{
-    float table[256];
-    for (int p = 0; p < 256; p++)
-        table[p] = (float)(2.0 * p / 255.0 - 1.0);
-    for (size_t i = 0; i < n; i++)
-        out[i] = table[pixels[i]];
 }

@@ -1,7 +1,7 @@
 /* image.h: pictures as bytes, and data sets of them.
  *
  * A picture is uint8_t [H,W,C], rows from the top, C = 1 (grey) or 3 (red, green, blue); D = H*W*C in that order. Networks and flows see
- *   x = 2 p/255 - 1 in [-1,1]            (bfn__pixels_to_float)
+ *   x = 2 p/255 - 1 in [-1,1]
  * and there is one way back, for every file and every screen:
  *   p = floor(127.5 x + 127.5 + 1/2), clamped to 0..255, NaN to 0    (bfn__quantise)
  * It undoes the above, and takes the centre of bin k of 256 bins, 2 (k + 1/2)/256 - 1, to k as well.
@@ -26,7 +26,6 @@ void bfn__image_flip(size_t H, size_t W, size_t C, const uint8_t *in, uint8_t *o
 
 uint8_t bfn__quantise(float x);
 void bfn__quantise_all(size_t n, const float *x, uint8_t *out);
-void bfn__pixels_to_float(size_t n, const uint8_t *pixels, float *out);
 
 /* ---- data sets ---- */
 
@@ -89,8 +88,5 @@ const char *bfn__imageset_class(const bfn__imageset *set, size_t k);
  * in each epoch (index / n), a function of seed and index alone. And whether it is to be flipped, for those who flip: a fair coin. */
 size_t bfn__imageset_training(const bfn__imageset *set, uint64_t seed, uint64_t index);
 bool bfn__imageset_flipped(uint64_t seed, uint64_t index);
-
-/* Moments of the training split in x = 2 p/255 - 1: mean [D] (may be NULL); returns tr Cov / D (divisor n). */
-double bfn__imageset_moments(const bfn__imageset *set, float *mean);
 
 #endif

@@ -1,10 +1,8 @@
-/* imageset.c: data sets of pictures in memory: splits, items, training order, moments.
+/* imageset.c: data sets of pictures in memory: splits, items, training order.
  *
  * All items lie in one block, bytes as in the files. A table of 4 bytes an item says which belongs to which split: those that a keyed
  * permutation puts in front are validation (and test) items, each split in the files' order, so that a split depends on the seed and the
  * number of items and on nothing else.
- * The moments are sums of whole numbers, exact whatever their order: S1 = sum p, S2 = sum p^2 for each of the D positions, and with
- * x = 2p/255 - 1: mean = 2 S1/(255 n) - 1, variance = (2/255)^2 (S2/n - (S1/n)^2).
  */
 #include "io/imageset.h"
 
@@ -15,7 +13,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { FLIP_ROW = 7, MOMENT_BLOCK = 512 };
+enum { FLIP_ROW = 7 };
 static const uint64_t SPLIT_EPOCH = UINT64_MAX; /* no epoch of training has this number */
 static const double USUAL_FRACTION = 0.01;
 
@@ -220,36 +218,4 @@ bool bfn__imageset_flipped(uint64_t seed, uint64_t index)
     uint32_t word;
     bfn__random_words(seed, index, bfn__draw(FLIP_ROW, BFN__DRAW_DATA), 0, 1, &word);
     return (word & 1) != 0;
-}
-
-/* Sums of positions first .. first+count-1 over the training items. */
-static void add_up(const bfn__imageset *set, size_t first, size_t count, uint64_t *sum, uint64_t *squares)
-{
-    size_t n = bfn__imageset_n(set, BFN__IMAGES_TRAIN);
-    memset(sum, 0, count * sizeof *sum);
-    memset(squares, 0, count * sizeof *squares);
-    for (size_t i = 0; i < n; i++) {
-        const uint8_t *p = bfn__imageset_item(set, BFN__IMAGES_TRAIN, i) + first;
-        for (size_t d = 0; d < count; d++) {
-            sum[d] += p[d];
-            squares[d] += (uint64_t)p[d] * p[d];
-        }
-    }
-}
-
-double bfn__imageset_moments(const bfn__imageset *set, float *mean)
-{
-    uint64_t sum[MOMENT_BLOCK], squares[MOMENT_BLOCK];
-    double n = (double)bfn__imageset_n(set, BFN__IMAGES_TRAIN), total = 0.0;
-    for (size_t first = 0; first < set->D; first += MOMENT_BLOCK) {
-        size_t count = set->D - first < MOMENT_BLOCK ? set->D - first : MOMENT_BLOCK;
-        add_up(set, first, count, sum, squares);
-        for (size_t d = 0; d < count; d++) {
-            double average = (double)sum[d] / n;
-            total += (double)squares[d] / n - average * average;
-            if (mean != NULL)
-                mean[first + d] = (float)(2.0 * average / 255.0 - 1.0);
-        }
-    }
-    return total / (double)set->D * (2.0 / 255.0) * (2.0 / 255.0);
 }
