@@ -144,11 +144,16 @@ static void test_odd_texts(void **state)
     png_chunk(&file, "tEXt", "Title", 5);
     png_chunk(&file, "iTXt", "Title\0\0\0de\0Titel\0Wort", 21);
     png_data(&file, row, 1, 4);
+    png_chunk(&file, "tEXt", "T", 1);
     png_end(&file);
-    assert_ok(bfn__png_read_text(ctx, file.bytes, file.n, "x.png", "Title", &value));
+    unsigned char *exact = exact_copy(file.bytes, file.n);
+    assert_ok(bfn__png_read_text(ctx, exact, file.n, "x.png", "Title", &value));
     assert_non_null(value);
     assert_string_equal(value, "Wort");
     bfn__free(ctx, value);
+    assert_ok(bfn__png_read_text(ctx, exact, file.n, "x.png", "T, and more than there is left of the file", &value));
+    assert_null(value); /* and not read beyond */
+    free(exact);
     free(file.bytes);
 }
 

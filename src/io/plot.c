@@ -136,7 +136,7 @@ static void add_tick(axis *a, double value)
 /* Data that are all the same, or the same but for rounding, get some room around them. */
 static void open_up(axis *a)
 {
-    double size = fmax(fabs(a->low), fabs(a->high)), reach = a->log ? 0.5 : size > 0.0 ? size * 0.1 : 1.0;
+    double size = fmax(fabs(a->low), fabs(a->high)), reach = a->log ? 0.5 : size > 1e-290 ? size * 0.1 : 1.0;
     if (a->high - a->low > 1e-9 * size && a->high - a->low > 1e-300)
         return;
     a->low -= reach;
