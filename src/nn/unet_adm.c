@@ -9,10 +9,10 @@
  *   resnet: skip(h) + conv(dropout(silu(norm(conv(silu(norm(h))) + e)))), e = Linear(silu(embedding)); with use_scale_shift_norm e is
  *           scale | shift of the second norm instead of a summand
  *
- * embedding = Linear(silu(Linear(waves of 4000 t))) [+ the row of label_emb that the sample's class names]. All norms have norm_groups
- * groups: 32 as published, which for 32 channels would leave nothing of what is added before a norm, the time included: smaller networks
- * take fewer, or use_scale_shift_norm. Unlike unet_vdm's, the columns of qkv are split into heads first. Sizes are halved by
- * convolutions of stride 2 and doubled by repeating pixels before a convolution; without conv_resample by means of 2x2, and alone.
+ * embedding = Linear(silu(Linear(waves of 4000 t))) [+ the row of label_emb that the sample's class names]. All norms have
+ * norm_groups groups, 32 as published (with as many channels, a constant added before a norm, the time's too, is taken out again by
+ * it). Unlike unet_vdm's, the columns of qkv are split into heads first. Sizes are halved by convolutions of stride 2 and doubled by
+ * repeating pixels before a convolution; without conv_resample by means of 2x2, and alone.
  *
  * Lists are numbered: channel_mult.0, .1, ...; the first 0 ends them, and a list that is not given at all is the published one.
  */
