@@ -112,7 +112,8 @@ static const network_key vdm_keys[] = {
 };
 
 static const network_key adm_keys[] = {
-    {"model_channels", "128", "channels of the first level", "a multiple of 32"},
+    {"model_channels", "128", "channels of the first level", "a multiple of norm_groups"},
+    {"norm_groups", "32", "groups of the norms", "a whole number from 1 to 65536"},
     {"channel_mult", "[1, 2, 2, 2]", "levels, each of half the size: their channels as multiples of model_channels",
      "a list of up to 8 whole numbers from 1 to 64"},
     {"num_res_blocks", "3", "residual blocks a level", "a whole number from 1 to 64"},

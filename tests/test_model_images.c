@@ -17,7 +17,8 @@
 #define SIZE "data: {kind: image, height: 4, width: 6, channels: 3}\n"
 #define VDM "network: {class: unet_vdm, embedding_dim: 8, n_blocks: 1, norm_groups: 2}\n"
 #define ADM                                                                                                            \
-    "network: {class: unet_adm, model_channels: 32, out_channels: 8, num_res_blocks: 1, channel_mult: [1, 1], "        \
+    "network: {class: unet_adm, model_channels: 16, out_channels: 8, norm_groups: 4, num_res_blocks: 1, "              \
+    "channel_mult: [1, 1], "                                                                                           \
     "num_heads: 2,\n"                                                                                                  \
     "          attention_resolutions: [2]"
 enum { D = 4 * 6 * 3 };
@@ -212,7 +213,7 @@ static double wanted(const bfn_flow *flow, double t, const float *state, const f
 {
     if (flow->kind == BFN_DATA_DISCRETE)
         return 1.0 / (1.0 + exp(-(double)out[d])); /* of class 1 */
-    if (t < 1e-6) /* nothing is known yet */
+    if (t < 1e-6)                                  /* nothing is known yet */
         return flow->kind == BFN_DATA_CONTINUOUS ? 0.0 : expected_centre(0.0, 1.0);
     double gamma = 1.0 - pow(flow->min_variance, t), spread = sqrt((1.0 - gamma) / gamma), mu = (double)state[d];
     if (flow->kind == BFN_DATA_CONTINUOUS)
