@@ -12,7 +12,7 @@
 
 typedef struct train_values {
     const char *data, *out;
-    int resume, dry_run, quiet;
+    int resume, dry_run, quiet, skip_bad;
     cli_texts set;
     size_t threads;
     double every;
@@ -30,6 +30,8 @@ static const cli_option options[] = {
      "go on from the folder's newest checkpoint, exactly as if there had been no break"},
     {"set", 0, "KEY=VALUE", CLI_TEXTS, AT(set), 0, 0, NULL,
      "override a key of the configuration, as in train.lr=5e-4 (again and again)"},
+    {"skip-bad", 0, NULL, CLI_FLAG, AT(skip_bad), 0, 0, NULL,
+     "a folder's pictures that are broken or of another size are left out and counted (as --set data.skip_bad=true)"},
     {"threads", 0, "N", CLI_SIZE, AT(threads), 1, 1024, NULL, "CPU threads (default: all)"},
     {"every", 0, "SECONDS", CLI_REAL, AT(every), 0, 86400, NULL,
      "seconds between lines where there is no terminal (default 10)"},
@@ -156,6 +158,8 @@ static int run(const cli_command *command, int argc, char **argv)
     size_t n_operands;
     if (!cli_parse(command, argc, argv, &v, NULL, 1, &n_operands))
         return CLI_EXIT_USAGE;
+    if (v.skip_bad && v.set.n < CLI_MAX_TEXTS)
+        v.set.items[v.set.n++] = "data.skip_bad=true";
     int code = usage_errors(command, &v, n_operands);
     return code != 0 ? code : train(command, &v, n_operands > 0 ? argv[0] : NULL);
 }

@@ -28,7 +28,7 @@ typedef struct bfn__config {
         size_t seq_len; /* T */
         double fractions[3];
         size_t height, width, channels; /* images; 0: not known yet */
-        int flip;
+        int flip, skip_bad;
         double valid; /* part of the training images that validates */
     } data;
     struct {

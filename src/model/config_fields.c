@@ -48,6 +48,7 @@ static const bfn__field fields[] = {
     SIZE(data, width, 0, 4096, 0, false, IMAGE, "columns of an image; 0: taken from the data"),
     SIZE(data, channels, 0, 4, 0, false, IMAGE, "1 grey, 3 colours; 0: taken from the data"),
     FLAG(data, flip, 0, IMAGE, "training images are mirrored at random (left to right)"),
+    FLAG(data, skip_bad, 0, IMAGE, "a folder's pictures that are broken or of another size are left out and counted (else refused)"),
     REAL(data, valid, 0, 0.5, 0.01, false, IMAGE, "part of the training images that is kept for validation"),
     WORD(network, class_index, "class", "gpt|unet_vdm|unet_adm", 0, false, ALL, "the network: gpt for text, a U-Net for images; its options stand beside it"),
     WORD(flow, kind, "kind", "continuous|discretised|discrete", 2, false, ALL, "kind of data that the flow blurs; text is discrete, discrete images are black and white"),

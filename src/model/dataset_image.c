@@ -141,12 +141,15 @@ static bfn_status image_describe(const bfn__dataset *base, bfn__data_info *info)
 static void image_summary(const bfn__dataset *base, char *text, size_t capacity)
 {
     const image_set *set = self(base);
-    char labels[48] = "";
+    char labels[48] = "", skipped[48] = "";
     if (set->info.n_classes > 0)
         snprintf(labels, sizeof labels, "; labels of %zu classes", set->info.n_classes);
-    snprintf(text, capacity, "%s: %zu images of %zu x %zu x %zu, %zu more to validate, %zu to test%s", set->info.name,
+    if (set->info.n_skipped > 0)
+        snprintf(skipped, sizeof skipped, "; %zu bad file%s left out", set->info.n_skipped,
+                 set->info.n_skipped == 1 ? "" : "s");
+    snprintf(text, capacity, "%s: %zu images of %zu x %zu x %zu, %zu more to validate, %zu to test%s%s", set->info.name,
              image_n(base, BFN__SPLIT_TRAIN), set->info.H, set->info.W, set->info.C, image_n(base, BFN__SPLIT_VALID),
-             image_n(base, BFN__SPLIT_TEST), labels);
+             image_n(base, BFN__SPLIT_TEST), labels, skipped);
 }
 
 static const bfn__dataset_class image_class = {image_close,    image_n,        image_item,
@@ -197,7 +200,8 @@ bfn_status bfn__dataset_image(bfn_context *ctx, bfn__dataset **out, const char *
     *out = &set->base;
     const bfn__imageset_options how = {.valid_fraction = config->data.valid,
                                        .test_fraction = config->data.valid,
-                                       .all_training = config->data.valid == 0.0};
+                                       .all_training = config->data.valid == 0.0,
+                                       .skip_bad = config->data.skip_bad != 0};
     bfn_status status = bfn__imageset_open(ctx, path, &how, &set->images);
     if (status != BFN_OK)
         return status;

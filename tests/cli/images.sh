@@ -203,6 +203,13 @@ mkdir mixed empty
 cp each/000007.png mixed/a.png
 cp grid.png mixed/b.png
 refuse 3 "b.png" train grey.yaml --data mixed --out x -q
+for i in 1 2 3 4 5 6; do
+    cp each/00000$((7 + i % 3)).png mixed/good$i.png
+done
+run train grey.yaml --data mixed --out skipped --skip-bad --set train.steps=2
+expect 0
+grep -q "^data       mixed: 5 images of 8 x 8 x 1, 1 more to validate, 1 to test; 1 bad file left out$" err || fail "--skip-bad: $(grep "^data" err)"
+rm mixed/good*
 refuse 3 "empty" train grey.yaml --data empty --out x -q
 head -c 40 each/000007.png >mixed/a.png
 rm mixed/b.png
