@@ -7,7 +7,6 @@
 
 #include <cmocka.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -230,15 +229,17 @@ static void read_preview(const char *text, size_t columns, size_t lines, uint8_t
                 x++;
                 continue;
             }
-            unsigned layer, r, g, b;
-            int used = 0;
-            assert_int_equal(sscanf(text, "\x1b[%u;2;%u;%u;%um%n", &layer, &r, &g, &b, &used), 4);
-            assert_true(used > 0 && (layer == 38 || layer == 48));
-            unsigned *colour = colours[layer == 48];
-            colour[0] = r;
-            colour[1] = g;
-            colour[2] = b;
-            text += used;
+            assert_int_equal(strncmp(text, "\x1b[38;2;", 7) == 0 || strncmp(text, "\x1b[48;2;", 7) == 0, 1);
+            unsigned *colour = colours[text[2] == '4'];
+            text += 6; /* at the ';' before red */
+            for (size_t c = 0; c < 3; c++) {
+                char *end;
+                assert_int_equal(*text, ';');
+                colour[c] = (unsigned)strtoul(text + 1, &end, 10);
+                assert_true(end > text + 1 && end <= text + 4 && colour[c] < 256);
+                text = end;
+            }
+            assert_int_equal(*text++, 'm');
         }
         assert_int_equal(strncmp(text, "\x1b[0m\n", 5), 0);
         text += 5;

@@ -346,7 +346,7 @@ void bfn__npz_close(bfn__npz *npz)
     if (npz == NULL)
         return;
     bfn_context *ctx = npz->ctx;
-    for (size_t i = 0; i < npz->room; i++) {
+    for (size_t i = 0; npz->names != NULL && npz->files != NULL && i < npz->room; i++) {
         bfn__free(ctx, npz->names[i]);
         bfn__free(ctx, npz->files[i]);
     }

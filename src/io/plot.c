@@ -164,7 +164,9 @@ static void log_axis(axis *a)
     double margin = 0.04 * (a->high - a->low), stride = ceil((a->high - a->low) / 8.0);
     a->low -= margin;
     a->high += margin;
-    for (double power = floor(a->low / stride) * stride; power <= a->high; power += stride) {
+    double first = floor(a->low / stride) * stride;
+    for (int i = 0; i < MAX_TICKS; i++) {
+        double power = first + i * stride;
         add_tick(a, power);
         if (fine) {
             add_tick(a, power + log10(2.0));
@@ -221,7 +223,7 @@ static void format_tick(const axis *a, double value, char out[BFN__NUMBER_TEXT_M
 {
     double shown = a->log ? pow(10.0, value) : value, rounded = 0.0;
     double step = a->n_ticks > 1 ? fabs(a->ticks[1] - a->ticks[0]) : 0.0;
-    if (a->log || fabs(shown) > step * 1e-6) {
+    if (shown != 0.0 && (a->log || fabs(shown) > step * 1e-6)) {
         char digits[BFN__NUMBER_TEXT_MAX];
         int exponent = (int)floor(log10(fabs(shown))) - 5;
         (void)snprintf(digits, sizeof digits, "%.0fe%d", shown / pow(10.0, exponent), exponent);
