@@ -185,11 +185,13 @@ static void log_pictures(bfn__trainer *tr)
 {
     const bfn__config *c = &tr->config;
     size_t n = c->train.sample_n;
-    char step[24], seed[24], nfe[24], name[48];
+    char step[24], seed[24], nfe[24], name[48], newest[PATH_MAX];
     snprintf(step, sizeof step, "%llu", (unsigned long long)tr->info.step);
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)c->train.seed);
     snprintf(nfe, sizeof nfe, "%zu", c->train.sample_nfe);
     snprintf(name, sizeof name, "samples-%s.png", step);
+    bfn__run_path(tr, name, tr->sample_text);
+    bfn__run_path(tr, "samples.png", newest);
     const bfn_picture_text texts[] = {
         {"bfn.step", step}, {"bfn.seed", seed}, {"bfn.method", "sde2m"}, {"bfn.evaluations", nfe}};
     bfn_pictures grid = BFN_PICTURES_INIT;
@@ -204,10 +206,8 @@ static void log_pictures(bfn__trainer *tr)
         grid.pixels = pixels;
         grid.texts = texts;
         grid.n_texts = sizeof texts / sizeof texts[0];
-        bfn__run_path(tr, "samples.png", tr->sample_text);
-        good = bfn_pictures_save_png(tr->ctx, tr->sample_text, &grid) == BFN_OK;
-        bfn__run_path(tr, name, tr->sample_text);
-        good = good && bfn_pictures_save_png(tr->ctx, tr->sample_text, &grid) == BFN_OK;
+        good = bfn_pictures_save_png(tr->ctx, tr->sample_text, &grid) == BFN_OK &&
+               bfn_pictures_save_png(tr->ctx, newest, &grid) == BFN_OK;
     }
     bfn__free(tr->ctx, pixels);
     if (!good)
