@@ -48,21 +48,6 @@ static void test_quantiser(void **state)
     assert_int_equal(bfn__quantise(-NAN), 0);
 }
 
-static void test_flip(void **state)
-{
-    (void)state;
-    static const uint8_t in[12] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
-    static const uint8_t grey[12] = {3, 2, 1, 6, 5, 4, 9, 8, 7, 12, 11, 10};
-    static const uint8_t rgb[12] = {4, 5, 6, 1, 2, 3, 10, 11, 12, 7, 8, 9};
-    uint8_t out[12], again[12];
-    bfn__image_flip(4, 3, 1, in, out);
-    assert_memory_equal(out, grey, 12);
-    bfn__image_flip(2, 2, 3, in, out);
-    assert_memory_equal(out, rgb, 12);
-    bfn__image_flip(2, 2, 3, out, again);
-    assert_memory_equal(again, in, 12);
-}
-
 static void test_image_create(void **state)
 {
     (void)state;
@@ -790,7 +775,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_quantiser, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_flip, setup, teardown),
         cmocka_unit_test_setup_teardown(test_image_create, setup, teardown),
         cmocka_unit_test_setup_teardown(test_idx_folder, setup_scratch, teardown_scratch),
         cmocka_unit_test_setup_teardown(test_idx_names, setup_scratch, teardown_scratch),

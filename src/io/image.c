@@ -1,4 +1,4 @@
-/* image.c: memory of pictures, mirror images, and the way from the numbers of [-1,1] to bytes.
+/* image.c: memory of pictures, and the way from the numbers of [-1,1] to bytes.
  *
  * 127.5 x + 127.5 in double (exact enough that x = 2 p/255 - 1 rounded to float comes back as p), then round to nearest by
  * floor(v + 1/2). Comparisons that are false for NaN send it to 0: a broken number looks black wherever it is drawn, and is the same on
@@ -7,8 +7,6 @@
 #include "io/image.h"
 
 #include "io/limits.h"
-
-#include <string.h>
 
 bfn_status bfn__image_create(bfn_context *ctx, bfn__image *out, size_t H, size_t W, size_t C)
 {
@@ -33,13 +31,6 @@ void bfn__image_free(bfn_context *ctx, bfn__image *image)
 {
     bfn__free(ctx, image->pixels);
     *image = (bfn__image){0};
-}
-
-void bfn__image_flip(size_t H, size_t W, size_t C, const uint8_t *in, uint8_t *out)
-{
-    for (size_t y = 0; y < H; y++, in += W * C, out += W * C)
-        for (size_t x = 0; x < W; x++)
-            memcpy(out + (W - 1 - x) * C, in + x * C, C);
 }
 
 uint8_t bfn__quantise(float x)

@@ -21,9 +21,6 @@ typedef struct bfn__image {
 bfn_status bfn__image_create(bfn_context *ctx, bfn__image *out, size_t H, size_t W, size_t C);
 void bfn__image_free(bfn_context *ctx, bfn__image *image); /* leaves it empty; an empty one (all zero) is fine */
 
-/* Left and right exchanged. in, out: [H,W,C], not the same memory. */
-void bfn__image_flip(size_t H, size_t W, size_t C, const uint8_t *in, uint8_t *out);
-
 uint8_t bfn__quantise(float x);
 void bfn__quantise_all(size_t n, const float *x, uint8_t *out);
 
