@@ -387,39 +387,45 @@ static bfn_status preview(const picture_run *p, size_t n)
 
 /* ---- the run ---- */
 
-static int prepare_infill(sample_run *r)
+/* What is white in the mask is kept, at the level that the model's data has for it. */
+static void keep_pixels(sample_run *r, const uint8_t *given, const uint8_t *mask)
 {
-    const sample_values *v = r->v;
-    size_t D = r->info.positions;
-    if (v->infill == NULL)
-        return 0;
-    uint8_t *given = calloc(D, 1), *mask = calloc(D, 1);
-    r->known = calloc(D, 1);
-    r->known_values = calloc(D, sizeof(float));
-    int code = given == NULL || mask == NULL || r->known == NULL || r->known_values == NULL ? sample_no_memory(r) : 0;
-    const bfn_model_info *i = &r->info;
-    bfn_status status = BFN_OK;
-    if (code == 0)
-        status = bfn_picture_load_png(r->ctx, v->infill, i->height, i->width, i->channels, given);
-    if (code == 0 && status == BFN_OK)
-        status = bfn_picture_load_png(r->ctx, v->mask, i->height, i->width, i->channels, mask);
-    if (status != BFN_OK)
-        code = sample_failure(r, status);
-    for (size_t d = 0; code == 0 && d < D; d++) {
+    const bfn_flow *flow = &r->info.flow;
+    int32_t *classes = r->known_values;
+    float *values = r->known_values;
+    for (size_t d = 0; d < r->info.positions; d++) {
         double x = 2.0 * (double)given[d] / 255.0 - 1.0;
         r->known[d] = mask[d] >= 128;
-        if (i->flow.kind == BFN_DATA_DISCRETE)
-            ((int32_t *)r->known_values)[d] = given[d] >= 128;
+        if (flow->kind == BFN_DATA_DISCRETE)
+            classes[d] = given[d] >= 128;
         else
-            ((float *)r->known_values)[d] =
-                (float)(i->flow.n_classes > 0 ? bfn_flow_bin_centre(&i->flow, bfn_flow_bin(&i->flow, x)) : x);
+            values[d] = (float)(flow->n_classes > 0 ? bfn_flow_bin_centre(flow, bfn_flow_bin(flow, x)) : x);
     }
-    free(given);
-    free(mask);
+}
+
+static int prepare_infill(sample_run *r)
+{
+    const bfn_model_info *i = &r->info;
+    size_t D = i->positions;
+    if (r->v->infill == NULL)
+        return 0;
+    uint8_t *pixels = calloc(2, D); /* of the picture, of the mask */
+    r->known = calloc(D, 1);
+    r->known_values = calloc(D, sizeof(float));
+    if (pixels == NULL || r->known == NULL || r->known_values == NULL) {
+        free(pixels);
+        return sample_no_memory(r);
+    }
+    bfn_status status = bfn_picture_load_png(r->ctx, r->v->infill, i->height, i->width, i->channels, pixels);
+    if (status == BFN_OK)
+        status = bfn_picture_load_png(r->ctx, r->v->mask, i->height, i->width, i->channels, pixels + D);
+    if (status == BFN_OK)
+        keep_pixels(r, pixels, pixels + D);
+    free(pixels);
     r->sampler.known = r->known;
     r->sampler.known_values = r->known_values;
     r->sampler.known_blurred = i->flow.kind != BFN_DATA_DISCRETE;
-    return code;
+    return status == BFN_OK ? 0 : sample_failure(r, status);
 }
 
 static int prepare(picture_run *p)
