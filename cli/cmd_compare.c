@@ -109,8 +109,8 @@ static void label(const bfn_model_info *info, const compare_values *v, const cli
     b->texts[7] = (bfn_picture_text){"bfn.precision", info->precision == BFN_PRECISION_BF16 ? "bf16" : "f32"};
 }
 
-static bfn_status save(bfn_context *ctx, const bfn_model_info *info, const compare_values *v,
-                       const cli_method_list *list, const board_memory *b)
+static bfn_board lay_out(const bfn_model_info *info, const compare_values *v, const cli_method_list *list,
+                         const board_memory *b)
 {
     bfn_board board = BFN_BOARD_INIT;
     board.title = b->title;
@@ -127,7 +127,20 @@ static bfn_status save(bfn_context *ctx, const bfn_model_info *info, const compa
     board.cell.texts = b->texts;
     board.cell.n_texts = sizeof b->texts / sizeof b->texts[0];
     board.pixels = b->pixels;
-    return bfn_board_save_png(ctx, v->out, &board);
+    return board;
+}
+
+/* The board is laid out before any sample is drawn: one that is too large is refused at once. */
+static bfn_status fill_board(bfn_context *ctx, bfn_model *model, const bfn_model_info *info, const compare_values *v,
+                             const cli_method_list *list, board_memory *b)
+{
+    size_t height, width;
+    label(info, v, list, b);
+    const bfn_board board = lay_out(info, v, list, b);
+    bfn_status status = bfn_board_size(ctx, &board, &height, &width);
+    if (status == BFN_OK)
+        status = sample_cells(model, info, v, list, b);
+    return status == BFN_OK ? bfn_board_save_png(ctx, v->out, &board) : status;
 }
 
 static int compare(const cli_command *command, bfn_context *ctx, bfn_model *model, const compare_values *v,
@@ -141,12 +154,8 @@ static int compare(const cli_command *command, bfn_context *ctx, bfn_model *mode
     b.samples = calloc(v->n, info.positions * sizeof(float));
     b.pixels = calloc(list->n_methods * list->n_counts * v->n, info.positions);
     bfn_status status = BFN_ERR_MEMORY;
-    if (b.samples != NULL && b.pixels != NULL) {
-        label(&info, v, list, &b);
-        status = sample_cells(model, &info, v, list, &b);
-    }
-    if (status == BFN_OK)
-        status = save(ctx, &info, v, list, &b);
+    if (b.samples != NULL && b.pixels != NULL)
+        status = fill_board(ctx, model, &info, v, list, &b);
     free(b.samples);
     free(b.pixels);
     return status == BFN_OK ? 0 : cli_fail(command, ctx, status);

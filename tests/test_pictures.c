@@ -209,6 +209,9 @@ static void test_film_and_board(void **p)
     board.pixels = pixels;
     assert_int_equal(bfn_board_save_png(ctx, in_folder("board.png"), &board), BFN_OK);
     load(in_folder("board.png"), &image);
+    size_t height, width;
+    assert_int_equal(bfn_board_size(ctx, &board, &height, &width), BFN_OK);
+    assert_true(height == image.H && width == image.W);
     size_t found[4] = {0};
     for (size_t cell = 0; cell < 4; cell++)
         for (size_t y = 0; y + H <= image.H; y++)
@@ -260,6 +263,9 @@ static void test_refusals(void **p)
     bfn_board board = BFN_BOARD_INIT;
     board.cell = pictures(NULL);
     assert_int_equal(bfn_board_save_png(ctx, in_folder("x.png"), &board), BFN_ERR_ARGUMENT);
+    board.n_rows = board.n_columns = 1000;
+    assert_int_equal(bfn_board_size(ctx, &board, &height, &width), BFN_ERR_ARGUMENT);
+    assert_non_null(strstr(bfn_errmsg(ctx), "allowed: sides up to 16384"));
     bfn_film_destroy(NULL);
 }
 

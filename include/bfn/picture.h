@@ -83,6 +83,9 @@ typedef struct bfn_board {
         sizeof(bfn_board), 0, 0, 0, 0, 0, BFN_PICTURES_INIT, 0                                                         \
     }
 
+/* As bfn_pictures_size. */
+BFN_API BFN_MUST_CHECK bfn_status bfn_board_size(bfn_context *ctx, const bfn_board *board, size_t *height,
+                                                 size_t *width);
 BFN_API BFN_MUST_CHECK bfn_status bfn_board_save_png(bfn_context *ctx, const char *path, const bfn_board *board);
 
 #ifdef __cplusplus

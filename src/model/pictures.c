@@ -7,6 +7,7 @@
 
 #include "io/apng.h"
 #include "io/canvas.h"
+#include "io/limits.h"
 #include "io/npz.h"
 
 #include <string.h>
@@ -293,7 +294,7 @@ static bfn_status put_cells(bfn_context *ctx, bfn__image *canvas, const bfn_boar
     return status;
 }
 
-bfn_status bfn_board_save_png(bfn_context *ctx, const char *path, const bfn_board *board)
+static bfn_status check_board(bfn_context *ctx, const bfn_board *board, board_layout *layout)
 {
     if (board->struct_size != sizeof *board)
         return bfn__fail(ctx, BFN_ERR_ARGUMENT, "board: struct_size %zu, needs %zu", board->struct_size, sizeof *board);
@@ -301,10 +302,28 @@ bfn_status bfn_board_save_png(bfn_context *ctx, const char *path, const bfn_boar
         return bfn__fail(ctx, BFN_ERR_ARGUMENT, "board: found %zu rows and %zu columns, needs one of each at least",
                          board->n_rows, board->n_columns);
     bfn_status status = check(ctx, &board->cell);
+    if (status == BFN_OK)
+        status = lay_out(ctx, board, layout);
+    if (status == BFN_OK && (layout->height > BFN__LIMIT_IMAGE_SIDE || layout->width > BFN__LIMIT_IMAGE_SIDE))
+        status = bfn__fail(ctx, BFN_ERR_ARGUMENT, "board: %zu x %zu pixels, allowed: sides up to %zu", layout->height,
+                           layout->width, BFN__LIMIT_IMAGE_SIDE);
+    return status;
+}
+
+bfn_status bfn_board_size(bfn_context *ctx, const bfn_board *board, size_t *height, size_t *width)
+{
+    board_layout layout = {0};
+    bfn_status status = check_board(ctx, board, &layout);
+    *height = layout.height;
+    *width = layout.width;
+    return status;
+}
+
+bfn_status bfn_board_save_png(bfn_context *ctx, const char *path, const bfn_board *board)
+{
     board_layout layout;
     bfn__image canvas = {0};
-    if (status == BFN_OK)
-        status = lay_out(ctx, board, &layout);
+    bfn_status status = check_board(ctx, board, &layout);
     if (status == BFN_OK)
         status = bfn__canvas_create(ctx, &canvas, layout.height, layout.width, board->cell.channels, white);
     if (status == BFN_OK) {

@@ -155,6 +155,9 @@ quiet
 is_png board.png
 run compare --model bins/last.safetensors --methods ode2s --nfe 4 -o board.png
 expect 2
+run compare --model bins/last.safetensors --n 4096 --nfe 2 --scale 64 -o board.png
+expect 2
+says "16384"
 for kind in grey bins binary; do
     run eval bound --model $kind/last.safetensors --data digits --times 4
     expect 0
