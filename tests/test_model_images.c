@@ -154,6 +154,7 @@ static void test_contradictions(void **p)
         const char *yaml, *set, *message;
     } bad[] = {
         {continuous, "data.height=0", "data.height: must be given where the data is not at hand"},
+        {continuous, "data.channels=2", "data.channels: found 2, images have 1 (grey) or 3 (colours)"},
         {continuous, "network.output_channels=1", "network.output_channels: found 1, data.channels is 3"},
         {continuous, "network.output_height=2", "network.output_height: found 2, by flow.kind, it is 1"},
         {discretised, "network.output_height=1", "network.output_height: found 1, by flow.kind, it is 2"},

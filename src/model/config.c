@@ -402,6 +402,8 @@ static bfn_status resolve_image(bfn_context *ctx, bfn__config *config)
     for (size_t i = 0; i < 3; i++)
         if (sizes[i] == 0)
             return bfn__fail(ctx, BFN_ERR_ARGUMENT, "data.%s: must be given where the data is not at hand", names[i]);
+    if (sizes[2] == 2)
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "data.channels: found 2, images have 1 (grey) or 3 (colours)");
     bool discrete = config->flow.kind + 1 == BFN_DATA_DISCRETE;
     size_t n = config->flow.n_classes, most = discrete ? 2 : 256;
     if (n == 1 || n > most)

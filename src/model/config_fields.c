@@ -46,7 +46,7 @@ static const bfn__field fields[] = {
     LIST(data, fractions, 3, 0, 1, TEXT, "text: parts for training, validation and test", 0.9, 0.05, 0.05),
     SIZE(data, height, 0, 4096, 0, false, IMAGE, "images: rows of an image; 0: taken from the data"),
     SIZE(data, width, 0, 4096, 0, false, IMAGE, "images: columns of an image; 0: taken from the data"),
-    SIZE(data, channels, 0, 4, 0, false, IMAGE, "images: 1 grey, 3 colours; 0: taken from the data"),
+    SIZE(data, channels, 0, 3, 0, false, IMAGE, "images: 1 grey, 3 colours; 0: taken from the data"),
     FLAG(data, flip, 0, IMAGE, "images: training images are mirrored at random (left to right)"),
     FLAG(data, skip_bad, 0, IMAGE, "images: a folder's pictures that are broken or of another size are left out and counted (else refused)"),
     REAL(data, valid, 0, 0.5, 0.01, false, IMAGE, "images: part of the training images that is kept for validation (and, of folders of PNG, as much for testing)"),
