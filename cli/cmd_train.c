@@ -2,6 +2,7 @@
 #include "cli.h"
 #include "progress.h"
 
+#include "bfn/picture.h"
 #include "bfn/train.h"
 
 #include <signal.h>
@@ -12,7 +13,7 @@
 
 typedef struct train_values {
     const char *data, *out;
-    int resume, dry_run, quiet, skip_bad;
+    int resume, dry_run, quiet, skip_bad, preview;
     cli_texts set;
     size_t threads;
     double every;
@@ -35,6 +36,8 @@ static const cli_option options[] = {
     {"threads", 0, "N", CLI_SIZE, AT(threads), 1, 1024, NULL, "CPU threads (default: all)"},
     {"every", 0, "SECONDS", CLI_REAL, AT(every), 0, 86400, NULL,
      "seconds between lines where there is no terminal (default 10)"},
+    {"preview", 0, NULL, CLI_FLAG, AT(preview), 0, 0, NULL,
+     "images: show the samples in the terminal too (half blocks in 24-bit colours)"},
     {"quiet", 'q', NULL, CLI_FLAG, AT(quiet), 0, 0, NULL, "no progress, only warnings and errors"},
     {"dry-run", 0, NULL, CLI_FLAG, AT(dry_run), 0, 0, NULL,
      "check configuration and data, say what would be trained, write nothing"},
@@ -62,9 +65,26 @@ static void install_handlers(void)
 }
 
 typedef struct train_display {
+    bfn_context *ctx;
     cli_progress progress;
-    bool quiet, said;
+    bool quiet, preview, said;
 } train_display;
+
+static void show_pictures(const train_display *d, const bfn_train_progress *step)
+{
+    bfn_pictures pictures = BFN_PICTURES_INIT;
+    char *text;
+    pictures.n = step->n_pictures;
+    pictures.height = step->height;
+    pictures.width = step->width;
+    pictures.channels = step->channels;
+    pictures.pixels = step->pictures;
+    pictures.scale = 1;
+    if (bfn_pictures_preview(d->ctx, &pictures, cli_columns(STDERR_FILENO), &text) != BFN_OK)
+        return; /* the files are there */
+    fputs(text, stderr);
+    bfn_preview_free(d->ctx, text);
+}
 
 static void show_samples(train_display *d, const bfn_train_progress *step)
 {
@@ -78,6 +98,8 @@ static void show_samples(train_display *d, const bfn_train_progress *step)
         cli_progress_line(&d->progress, line);
         c += n + (c[n] == '\n');
     }
+    if (d->preview && step->pictures != NULL)
+        show_pictures(d, step);
 }
 
 static int on_step(void *user, const bfn_train_progress *step)
@@ -118,7 +140,7 @@ static int usage_errors(const cli_command *command, const train_values *v, size_
 
 static int train(const cli_command *command, const train_values *v, const char *config)
 {
-    train_display display = {.quiet = v->quiet != 0};
+    train_display display = {.quiet = v->quiet != 0, .preview = v->preview && cli_colour(STDERR_FILENO)};
     cli_progress_init(&display.progress, v->every);
     bfn_context_options context = BFN_CONTEXT_OPTIONS_INIT;
     context.n_threads = (int)v->threads;
@@ -128,6 +150,7 @@ static int train(const cli_command *command, const train_values *v, const char *
     bfn_status status = bfn_context_create(&ctx, &context);
     if (status != BFN_OK)
         return cli_no_context(command, status);
+    display.ctx = ctx;
     install_handlers();
     bfn_train_options o = BFN_TRAIN_OPTIONS_INIT;
     o.config_path = config;

@@ -19,8 +19,10 @@ typedef struct bfn_train_progress {
     uint64_t bad_steps; /* steps skipped because their numbers were not finite */
     const char
         *sample; /* sample texts of this step, one a line; images: the path of their picture; NULL: none in this step */
-    int checkpoint_saved; /* this step wrote one */
-    int images;           /* the data is images, else text */
+    int checkpoint_saved;    /* this step wrote one */
+    int images;              /* the data is images, else text */
+    const uint8_t *pictures; /* ... where sample is not NULL: the samples, [n_pictures,height,width,channels] */
+    size_t n_pictures, height, width, channels;
 } bfn_train_progress;
 
 /* Called after every step. Non-zero: finish this step, save, and return BFN_CANCELLED. */

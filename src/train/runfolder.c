@@ -195,22 +195,16 @@ static void log_pictures(bfn__trainer *tr)
     const bfn_picture_text texts[] = {
         {"bfn.step", step}, {"bfn.seed", seed}, {"bfn.method", "sde2m"}, {"bfn.evaluations", nfe}};
     bfn_pictures grid = BFN_PICTURES_INIT;
-    uint8_t *pixels = bfn__calloc(tr->ctx, n, tr->D);
-    bool good = pixels != NULL;
-    if (good) {
-        bfn_samples_to_pixels(&tr->flow, n * tr->D, tr->samples, pixels);
-        grid.n = n;
-        grid.height = c->data.height;
-        grid.width = c->data.width;
-        grid.channels = c->data.channels;
-        grid.pixels = pixels;
-        grid.texts = texts;
-        grid.n_texts = sizeof texts / sizeof texts[0];
-        good = bfn_pictures_save_png(tr->ctx, tr->sample_text, &grid) == BFN_OK &&
-               bfn_pictures_save_png(tr->ctx, newest, &grid) == BFN_OK;
-    }
-    bfn__free(tr->ctx, pixels);
-    if (!good)
+    bfn_samples_to_pixels(&tr->flow, n * tr->D, tr->samples, tr->sample_pixels);
+    grid.n = n;
+    grid.height = c->data.height;
+    grid.width = c->data.width;
+    grid.channels = c->data.channels;
+    grid.pixels = tr->sample_pixels;
+    grid.texts = texts;
+    grid.n_texts = sizeof texts / sizeof texts[0];
+    if (bfn_pictures_save_png(tr->ctx, tr->sample_text, &grid) != BFN_OK ||
+        bfn_pictures_save_png(tr->ctx, newest, &grid) != BFN_OK)
         bfn__run_warn(tr, name, bfn_errmsg(tr->ctx));
 }
 

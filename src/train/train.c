@@ -91,9 +91,10 @@ static bfn_status allocate(bfn__trainer *tr)
     tr->sums = bfn__calloc(ctx, B, sizeof *tr->sums);
     tr->samples = bfn__calloc(ctx, n * tr->D, sizeof(float));
     tr->sample_labels = bfn__calloc(ctx, n, sizeof *tr->sample_labels);
+    tr->sample_pixels = bfn__calloc(ctx, n, tr->D);
     tr->sample_text = bfn__calloc(ctx, n * (4 * tr->D + 2) + PATH_MAX, 1);
-    bool all = tr->items && tr->labels && tr->sample_labels && tr->t && tr->state && tr->seen && tr->output &&
-               tr->d_out && tr->loss && tr->sums && tr->samples && tr->sample_text;
+    bool all = tr->items && tr->labels && tr->sample_labels && tr->sample_pixels && tr->t && tr->state && tr->seen &&
+               tr->output && tr->d_out && tr->loss && tr->sums && tr->samples && tr->sample_text;
     return all ? BFN_OK : BFN_ERR_MEMORY;
 }
 
@@ -132,9 +133,10 @@ static void release(bfn__trainer *tr)
     bfn__dataset_close(tr->set);
     bfn__data_info_free(ctx, &tr->data);
     bfn__net_destroy(tr->net);
-    void *blocks[] = {tr->config_text, tr->params, tr->ema,  tr->m,       tr->v,           tr->grads,
-                      tr->items,       tr->labels, tr->t,    tr->state,   tr->seen,        tr->output,
-                      tr->d_out,       tr->loss,   tr->sums, tr->samples, tr->sample_text, tr->sample_labels};
+    void *blocks[] = {tr->config_text,  tr->params, tr->ema,  tr->m,       tr->v,           tr->grads,
+                      tr->items,        tr->labels, tr->t,    tr->state,   tr->seen,        tr->output,
+                      tr->d_out,        tr->loss,   tr->sums, tr->samples, tr->sample_text, tr->sample_labels,
+                      tr->sample_pixels};
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
         bfn__free(ctx, blocks[i]);
 }
@@ -315,6 +317,7 @@ static int report(bfn__trainer *tr, const char *sample, bool saved)
     if (tr->options->progress == NULL)
         return 0;
     uint64_t steps = tr->config.train.steps, left = steps - tr->info.step;
+    bool images = tr->config.data.kind == BFN__FORM_IMAGE;
     bfn_train_progress p = {
         .step = tr->info.step,
         .n_steps = steps,
@@ -323,7 +326,12 @@ static int report(bfn__trainer *tr, const char *sample, bool saved)
         .lr = tr->last_lr,
         .tokens_per_second = tr->rate,
         .samples_per_second = tr->rate / (double)tr->D,
-        .images = tr->config.data.kind == BFN__FORM_IMAGE,
+        .images = images,
+        .pictures = images && sample != NULL ? tr->sample_pixels : NULL,
+        .n_pictures = tr->config.train.sample_n,
+        .height = tr->config.data.height,
+        .width = tr->config.data.width,
+        .channels = tr->config.data.channels,
         .seconds = bfn__seconds() - tr->started,
         .seconds_left = (double)left * (double)tr->total * (double)tr->D / tr->rate,
         .valid_loss = tr->valid_loss,

@@ -43,6 +43,7 @@ typedef struct bfn__trainer {
     bfn_sampler *sampler;   /* NULL: no samples */
     void *samples;          /* [sample_n,D]: int32_t or float */
     char *sample_text;      /* texts: 4 D + 1 bytes for each; pictures: the path of their grid */
+    uint8_t *sample_pixels; /* pictures: [sample_n,D] */
     int32_t *sample_labels; /* [sample_n] */
 
     bfn__train_info info;

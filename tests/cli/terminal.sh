@@ -49,6 +49,9 @@ train: {batch: 4, steps: 4, valid_every: 0, sample_every: 0}
 YAML
 on_terminal xterm '"$BFN" train images.yaml --data digits --out images'
 grep -q "images/s" out || fail "no rate of images in the bar"
+grep -q "▀" out && fail "a preview that nobody asked for"
+on_terminal xterm '"$BFN" train images.yaml --data digits --out seen --preview --set train.sample_every=4 --set train.sample_nfe=3'
+[ "$(grep -c "▀" out)" -eq 11 ] || fail "no preview of the samples"
 preview='"$BFN" sample --model images/last.safetensors --nfe 4 --n 4 --preview'
 on_terminal xterm "$preview"
 grep -q "${escape}\[38;2;[0-9;]*m" out || fail "no preview"
