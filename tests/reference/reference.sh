@@ -30,7 +30,7 @@ spoil() { # spoil FILE OLD NEW
 }
 
 mkdir "$folder/empty"
-for program in gpt losses solver trace; do
+for program in networks losses solver trace; do
     fails "$folder/empty: no file" "$folder/empty" $program
     fails "$folder/nowhere: cannot open the folder" "$folder/nowhere" $program
 done
