@@ -1,6 +1,7 @@
 /* cmd_train.c: bfn train. SIGINT and SIGTERM let the running step end, save and leave with 130 / 143; a second one leaves at once. */
 #include "cli.h"
 #include "progress.h"
+#include "signals.h"
 
 #include "bfn/picture.h"
 #include "bfn/train.h"
@@ -42,27 +43,6 @@ static const cli_option options[] = {
     {"dry-run", 0, NULL, CLI_FLAG, AT(dry_run), 0, 0, NULL,
      "check configuration and data, say what would be trained, write nothing"},
 };
-
-/* Handlers can reach nothing but globals. */
-static volatile sig_atomic_t caught;
-
-static void on_signal(int number)
-{
-    if (caught != 0)
-        _exit(128 + number);
-    caught = number;
-}
-
-static void install_handlers(void)
-{
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    sigemptyset(&action.sa_mask);
-    action.sa_handler = on_signal;
-    action.sa_flags = SA_RESTART;
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
 
 typedef struct train_display {
     bfn_context *ctx;
@@ -110,11 +90,11 @@ static int on_step(void *user, const bfn_train_progress *step)
             show_samples(d, step);
         cli_progress_step(&d->progress, step);
     }
-    if (caught != 0 && !d->said && !d->quiet) {
+    if (cli_signals_caught() != 0 && !d->said && !d->quiet) {
         cli_progress_line(&d->progress, "stopping: saving a checkpoint (once more to stop at once)");
         d->said = true;
     }
-    return caught != 0;
+    return cli_signals_caught() != 0;
 }
 
 static void on_log(void *user, const char *line)
@@ -151,7 +131,7 @@ static int train(const cli_command *command, const train_values *v, const char *
     if (status != BFN_OK)
         return cli_no_context(command, status);
     display.ctx = ctx;
-    install_handlers();
+    (void)cli_signals_watch();
     bfn_train_options o = BFN_TRAIN_OPTIONS_INIT;
     o.config_path = config;
     o.data_path = v->data;
@@ -166,7 +146,7 @@ static int train(const cli_command *command, const train_values *v, const char *
     cli_progress_end(&display.progress);
     int code = 0;
     if (status == BFN_CANCELLED)
-        code = caught == SIGTERM ? CLI_EXIT_SIGTERM : CLI_EXIT_SIGINT;
+        code = cli_signals_caught() == SIGTERM ? CLI_EXIT_SIGTERM : CLI_EXIT_SIGINT;
     else if (status != BFN_OK)
         code = cli_fail(command, ctx, status);
     if ((status == BFN_OK || status == BFN_CANCELLED) && !v->dry_run && !v->quiet)

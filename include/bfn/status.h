@@ -3,6 +3,8 @@
  * Every function that can fail returns a bfn_status. On failure the context given to it (or the context its handle was
  * created with) holds one line that says what was wrong, which value was found and what is allowed: bfn_errmsg().
  * There are no globals: two contexts never meet, and one context belongs to one thread at a time.
+ * Signals: a program that handles signals while libbfn computes must run its handlers on a stack of their own (sigaltstack, SA_ONSTACK), or
+ * block the signals and wait for them in a thread: oneDNN 2.6's generated code keeps data where a handler's frame would be written.
  */
 #ifndef BFN_STATUS_H
 #define BFN_STATUS_H
