@@ -51,6 +51,7 @@ struct bfn__dnnl {
     dnnl_stream_t *streams; /* [n_threads] */
     bfn__product *products;
     kept_memory *weights;
+    bool no_memory; /* the allocator refused: that is no lack of a kernel */
 };
 
 bfn_status bfn__dnnl_create(bfn_context *ctx, bfn__dnnl **out, int n_threads)
@@ -150,19 +151,26 @@ static bool good_implementation(dnnl_primitive_desc_t desc, const bfn__product_k
     return key->bf16 ? strncmp(name, "ref", 3) != 0 : strncmp(name, "brg", 3) == 0;
 }
 
+static void *take(bfn__dnnl *d, size_t n, size_t size)
+{
+    void *block = bfn__calloc(d->ctx, n, size);
+    d->no_memory = d->no_memory || block == NULL;
+    return block;
+}
+
 static bool make_slots(bfn__dnnl *d, bfn__product *p, dnnl_primitive_desc_t desc, const dnnl_memory_desc_t *a,
                        const dnnl_memory_desc_t *c)
 {
     const dnnl_memory_desc_t *work = dnnl_primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0);
     size_t bytes = work != NULL ? dnnl_memory_desc_get_size(work) : 0;
-    p->slots = bfn__calloc(d->ctx, (size_t)d->n_threads, sizeof *p->slots);
+    p->slots = take(d, (size_t)d->n_threads, sizeof *p->slots);
     bool ok = p->slots != NULL;
     for (int i = 0; ok && i < d->n_threads; i++) {
         slot *s = &p->slots[i];
         ok = dnnl_memory_create(&s->a, a, d->engine, DNNL_MEMORY_NONE) == dnnl_success &&
              dnnl_memory_create(&s->c, c, d->engine, DNNL_MEMORY_NONE) == dnnl_success;
         if (ok && bytes > 0)
-            ok = (s->work_block = bfn__calloc(d->ctx, bytes, 1)) != NULL &&
+            ok = (s->work_block = take(d, bytes, 1)) != NULL &&
                  dnnl_memory_create(&s->work, work, d->engine, s->work_block) == dnnl_success;
     }
     return ok;
@@ -199,7 +207,7 @@ const bfn__product *bfn__dnnl_product(bfn__dnnl *d, const bfn__product_key *key,
             same_layout)
             return p;
     }
-    bfn__product *p = bfn__calloc(d->ctx, 1, sizeof *p);
+    bfn__product *p = take(d, 1, sizeof *p);
     if (p == NULL)
         return NULL;
     p->key = *key;
@@ -213,6 +221,11 @@ const bfn__product *bfn__dnnl_product(bfn__dnnl *d, const bfn__product_key *key,
     p->next = d->products;
     d->products = p;
     return p;
+}
+
+bool bfn__dnnl_no_memory(const bfn__dnnl *d)
+{
+    return d != NULL && d->no_memory;
 }
 
 size_t bfn__product_packed_bytes(const bfn__product *p)

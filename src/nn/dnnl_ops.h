@@ -25,8 +25,9 @@ bfn_status bfn__dnnl_create(bfn_context *ctx, bfn__dnnl **out, int n_threads);
 void bfn__dnnl_destroy(bfn__dnnl *d);
 
 /* The product for a key, made at the first call; `like`: use the weight layout of this one (same N and K), or NULL. NULL: not
- * implemented here. */
+ * implemented here, or bfn__dnnl_no_memory: the context's allocator refused (d may be NULL: false). */
 const bfn__product *bfn__dnnl_product(bfn__dnnl *d, const bfn__product_key *key, const bfn__product *like);
+bool bfn__dnnl_no_memory(const bfn__dnnl *d);
 size_t bfn__product_packed_bytes(const bfn__product *p);
 
 /* Pack N rows of weights [N,K] (row stride ldw) into `packed`, which must live as long as it is used. *weights: handle for running,

@@ -369,6 +369,8 @@ static bfn_status compile_all(bfn__exec *e)
     bfn_status status = choose_precision(e);
     plan_values(&c);
     choose_products(e);
+    if (bfn__dnnl_no_memory(e->dnnl))
+        status = BFN_ERR_MEMORY;
     for (size_t i = 0; status == BFN_OK && i < e->n_steps; i++)
         if (bfn__ops[e->steps[i].node.kind].plan != NULL)
             bfn__ops[e->steps[i].node.kind].plan(e, &e->steps[i], i);
