@@ -23,10 +23,8 @@ double net_option(const bfn__net *net, const char *key)
 /* NULL: the network has no such parameter. */
 static const double *find(const naive *g, const char *name)
 {
-    for (size_t i = 0; i < bfn__net_n_params(g->net); i++)
-        if (strcmp(bfn__net_param(g->net, i)->name, name) == 0)
-            return g->params + bfn__net_param(g->net, i)->offset;
-    return NULL;
+    const bfn__param *p = bfn__net_find(g->net, name);
+    return p != NULL ? g->params + p->offset : NULL;
 }
 
 static const double *part(const naive *g, const char *layer, const char *what)

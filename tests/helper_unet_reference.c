@@ -591,13 +591,10 @@ void reference_unet_adm(const unet_reference *r, const double *shown, double t, 
 const double *reference_arena_lookup(void *arena, const char *name, size_t count)
 {
     const reference_arena *a = arena;
-    for (size_t i = 0; i < bfn__net_n_params(a->net); i++) {
-        const bfn__param *p = bfn__net_param(a->net, i);
-        if (strcmp(p->name, name) != 0)
-            continue;
-        if (p->count != count)
-            fail_msg("%s: %zu numbers, the reference needs %zu", name, p->count, count);
-        return a->params + p->offset;
-    }
-    return NULL;
+    const bfn__param *p = bfn__net_find(a->net, name);
+    if (p == NULL)
+        return NULL;
+    if (p->count != count)
+        fail_msg("%s: %zu numbers, the reference needs %zu", name, p->count, count);
+    return a->params + p->offset;
 }

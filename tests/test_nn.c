@@ -252,24 +252,15 @@ static void many_tiles(void **state)
     assert_int_equal(bfn__exec_backward(f.exec, 1, f.d_out, f.grads, f.d_shown), BFN_OK);
     const char *names[] = {"transformer.h.0.attn.c_attn.weight", "transformer.h.0.mlp.c_proj.weight",
                            "transformer.h.0.mlp.c_fc.bias", "transformer.h.0.ln_1.weight"};
-    for (size_t i = 0; i < bfn__net_n_params(f.net); i++) {
-        const bfn__param *p = bfn__net_param(f.net, i);
-        for (size_t j = 0; j < N(names); j++)
-            if (strcmp(p->name, names[j]) == 0)
-                check_gradients(&f, p->name, p->count, f.grads + p->offset, f.params64 + p->offset);
+    for (size_t j = 0; j < N(names); j++) {
+        const bfn__param *p = bfn__net_find(f.net, names[j]);
+        assert_non_null(p);
+        check_gradients(&f, p->name, p->count, f.grads + p->offset, f.params64 + p->offset);
     }
     close_fixture(&f);
 }
 
 /* ---- what a net says about itself ---- */
-
-static const bfn__param *param_named(const bfn__net *net, const char *name)
-{
-    for (size_t i = 0; i < bfn__net_n_params(net); i++)
-        if (strcmp(bfn__net_param(net, i)->name, name) == 0)
-            return bfn__net_param(net, i);
-    return NULL;
-}
 
 static void description(void **state)
 {
@@ -292,19 +283,19 @@ static void description(void **state)
         assert_int_equal(p->decay, p->rank == 2 && p->trained);
     }
     assert_true(end <= bfn__net_arena(net));
-    assert_false(param_named(net, "input_adapter.pos_embedding")->trained);
-    assert_int_equal(param_named(net, "lm_head.weight")->shape[1], 2 * 768);
+    assert_false(bfn__net_find(net, "input_adapter.pos_embedding")->trained);
+    assert_int_equal(bfn__net_find(net, "lm_head.weight")->shape[1], 2 * 768);
     bfn__net_destroy(net);
     const bfn__option o[] = {{"bias", 0}, {"learn_pos_embedding", 1}, {"is_causal", 1}, {"vocab_size", 2}};
     assert_int_equal(bfn__net_create(ctx, &net, "gpt", o, N(o)), BFN_OK);
-    assert_null(param_named(net, "lm_head.bias"));
-    assert_null(param_named(net, "transformer.ln_f.bias"));
-    assert_null(param_named(net, "input_adapter.pos_embedding"));
-    assert_non_null(param_named(net, "input_adapter.inp_embedding.bias"));
-    assert_false(param_named(net, "input_adapter.pos_embedding.weight")->decay);
-    assert_int_equal(param_named(net, "input_adapter.inp_embedding.weight")->shape[1], 1);
-    assert_int_equal(param_named(net, "lm_head.weight")->shape[0], 1);
-    assert_int_equal(param_named(net, "lm_head.weight")->shape[1], 768);
+    assert_null(bfn__net_find(net, "lm_head.bias"));
+    assert_null(bfn__net_find(net, "transformer.ln_f.bias"));
+    assert_null(bfn__net_find(net, "input_adapter.pos_embedding"));
+    assert_non_null(bfn__net_find(net, "input_adapter.inp_embedding.bias"));
+    assert_false(bfn__net_find(net, "input_adapter.pos_embedding.weight")->decay);
+    assert_int_equal(bfn__net_find(net, "input_adapter.inp_embedding.weight")->shape[1], 1);
+    assert_int_equal(bfn__net_find(net, "lm_head.weight")->shape[0], 1);
+    assert_int_equal(bfn__net_find(net, "lm_head.weight")->shape[1], 768);
     assert_true(net_option(net, "skip") == 0.0);
     bfn__net_destroy(net);
     bfn_context_destroy(ctx);
@@ -339,7 +330,7 @@ static void initial_values(void **state)
             assert_true(fabs(sqrt(squares / size) - want) <= want * 3.5 / sqrt(2.0 * size) + 1e-7);
         assert_int_equal(differs, p->trained && want != 0.0 && want != 1.0);
     }
-    const float *positions = a + param_named(net, "input_adapter.pos_embedding")->offset;
+    const float *positions = a + bfn__net_find(net, "input_adapter.pos_embedding")->offset;
     assert_true(fabs((double)positions[3 * 64 + 2] - sin(3.0 / pow(1000.0, 2.0 / 64.0))) < 1e-6);
     assert_true(fabs((double)positions[3 * 64 + 5] - cos(3.0 / pow(1000.0, 5.0 / 64.0))) < 1e-6);
     free(a);
@@ -360,13 +351,13 @@ static void scaled_initial_values(void **state)
     float *a = calloc(bfn__net_arena(net), sizeof *a);
     assert_non_null(a);
     bfn__net_init(net, 1, a);
-    const bfn__param *attention = param_named(net, "transformer.h.1.attn.c_attn.weight");
+    const bfn__param *attention = bfn__net_find(net, "transformer.h.1.attn.c_attn.weight");
     double squares = 0.0;
     for (size_t j = 0; j < attention->count; j++)
         squares += (double)a[attention->offset + j] * (double)a[attention->offset + j];
     assert_true(fabs(sqrt(squares / (double)attention->count) - 1.0 / 8.0) < 3e-3);
-    const float *weight = a + param_named(net, "input_adapter.inp_embedding.weight")->offset;
-    const float *bias = a + param_named(net, "input_adapter.inp_embedding.bias")->offset;
+    const float *weight = a + bfn__net_find(net, "input_adapter.inp_embedding.weight")->offset;
+    const float *bias = a + bfn__net_find(net, "input_adapter.inp_embedding.bias")->offset;
     for (size_t e = 0; e < 64; e++) {
         double sum = (double)bias[e];
         for (size_t v = 0; v < 27; v++)
@@ -381,8 +372,8 @@ static void scaled_initial_values(void **state)
 /* q . k of one head for two positions whose content is zero. */
 static double score(const bfn__net *net, const float *params, size_t h, size_t p, size_t q)
 {
-    const float *attention = params + param_named(net, "transformer.h.1.attn.c_attn.weight")->offset;
-    const float *positions = params + param_named(net, "input_adapter.pos_embedding.weight")->offset;
+    const float *attention = params + bfn__net_find(net, "transformer.h.1.attn.c_attn.weight")->offset;
+    const float *positions = params + bfn__net_find(net, "input_adapter.pos_embedding.weight")->offset;
     enum { E = 64, SIZE = 16 };
     double sum = 0.0;
     for (size_t row = h * SIZE; row < (h + 1) * SIZE; row++) {

@@ -54,14 +54,6 @@ static double option(const bfn__net *net, const char *key)
     return 0.0;
 }
 
-static const bfn__param *find(const bfn__net *net, const char *name)
-{
-    for (size_t i = 0; i < bfn__net_n_params(net); i++)
-        if (strcmp(bfn__net_param(net, i)->name, name) == 0)
-            return bfn__net_param(net, i);
-    return NULL;
-}
-
 /* ---- refusals ---- */
 
 static const struct {
@@ -175,14 +167,15 @@ static void lists(void **state)
     bfn__net *net = make(ctx, "unet_adm", "num_res_blocks=1");
     assert_true(option(net, "channel_mult.3") == 2.0 && option(net, "channel_mult.4") == 0.0);
     assert_true(option(net, "attention_resolutions.0") == 8.0 && option(net, "attention_resolutions.1") == 16.0);
-    assert_non_null(find(net, "input_blocks.7.1.qkv.weight")); /* blocks 1, 3, 5, 7 are those of 32, 16, 8, 4 pixels */
-    assert_null(find(net, "input_blocks.5.1.qkv.weight"));
+    assert_non_null(
+        bfn__net_find(net, "input_blocks.7.1.qkv.weight")); /* blocks 1, 3, 5, 7 are those of 32, 16, 8, 4 pixels */
+    assert_null(bfn__net_find(net, "input_blocks.5.1.qkv.weight"));
     bfn__net_destroy(net);
     net = make(ctx, "unet_adm",
                "num_res_blocks=1 channel_mult.0=1 channel_mult.1=3 channel_mult.3=2 attention_resolutions.0=2");
     assert_true(option(net, "channel_mult.1") == 3.0 && option(net, "channel_mult.3") == 0.0);
-    assert_non_null(find(net, "input_blocks.3.1.qkv.weight"));
-    assert_null(find(net, "input_blocks.4.0.op.weight"));
+    assert_non_null(bfn__net_find(net, "input_blocks.3.1.qkv.weight"));
+    assert_null(bfn__net_find(net, "input_blocks.4.0.op.weight"));
     bfn__net_destroy(net);
     bfn_context_destroy(ctx);
 }
@@ -205,8 +198,8 @@ static void published_networks(void **state)
     assert_int_equal(bfn__net_shown_size(net), 32 * 32 * 3);
     assert_int_equal(bfn__net_output_size(net), 32 * 32 * 3 * 2);
     assert_int_equal(bfn__net_positions(net), 32 * 32 * 3);
-    assert_int_equal(find(net, "output_adapter.output_projection.weight")->shape[1], 131);
-    assert_non_null(find(net, "up_blocks.32.resnet_block.net2.3.weight"));
+    assert_int_equal(bfn__net_find(net, "output_adapter.output_projection.weight")->shape[1], 131);
+    assert_non_null(bfn__net_find(net, "up_blocks.32.resnet_block.net2.3.weight"));
     print_message("unet_vdm: %zu trained numbers\n", n_trained(net));
     assert_in_range(n_trained(net), 30000000, 32000000);
     bfn__net_destroy(net);
@@ -217,8 +210,8 @@ static void published_networks(void **state)
         "num_heads_upsample=-1 project_input=1 skip=1 output_channels=1 input_adapter.input_channels=1");
     assert_int_equal(bfn__net_shown_size(net), 28 * 28);
     assert_int_equal(bfn__net_output_size(net), 28 * 28);
-    assert_int_equal(find(net, "output_adapter.output_projection.weight")->shape[1], 256);
-    assert_null(find(net, "input_adapter.output_projection.weight"));
+    assert_int_equal(bfn__net_find(net, "output_adapter.output_projection.weight")->shape[1], 256);
+    assert_null(bfn__net_find(net, "input_adapter.output_projection.weight"));
     print_message("unet_adm: %zu trained numbers\n", n_trained(net));
     assert_in_range(n_trained(net), 24000000, 26000000);
     bfn__net_destroy(net);

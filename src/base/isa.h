@@ -1,6 +1,7 @@
 /* isa.h: kernels compiled once for each instruction set (files named *.isa.c), picked at run time.
  *
- * In such a file BFN_ISA is base, avx2 or avx512 and every function is named BFN__ISA(bfn__thing), which gives bfn__thing_avx2.
+ * In such a file BFN_ISA is base, avx2 or avx512 and every function is named BFN__ISA(bfn__thing), which gives bfn__thing_avx2;
+ * BFN__ISA_NAME is "avx2".
  * BFN__ISA_PICK(bfn__thing) is the best one for this CPU. avx512 means F, BW, DQ and VL. Layers whose results must not depend on
  * the CPU (base, flow) are compiled without contraction of a*b+c, so all versions give the same bits.
  */
@@ -10,6 +11,9 @@
 #define BFN__ISA_PASTE_(name, isa) name##_##isa
 #define BFN__ISA_PASTE(name, isa) BFN__ISA_PASTE_(name, isa)
 #define BFN__ISA(name) BFN__ISA_PASTE(name, BFN_ISA)
+#define BFN__ISA_TEXT_(isa) #isa
+#define BFN__ISA_TEXT(isa) BFN__ISA_TEXT_(isa)
+#define BFN__ISA_NAME BFN__ISA_TEXT(BFN_ISA)
 
 typedef enum bfn__isa_level { BFN__ISA_BASE = 0, BFN__ISA_AVX2 = 1, BFN__ISA_AVX512 = 2 } bfn__isa_level;
 

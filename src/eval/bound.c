@@ -5,8 +5,8 @@
  *              estimate of a sequence far less noisy than independent times, and it stays unbiased
  *   L^n(x)   = the same over the steps i/n of a transmission in n messages; strata of steps
  *   L^r(x)   = -ln p_O(x | t = 1)
- * Sequences (windows, lines, images) are independent samples, so their spread gives the standard error. For text, character n-gram models of the training split are
- * evaluated on the same sequences: a network whose bound does not beat a trigram model has learned little.
+ * Sequences (windows, lines, images) are independent samples, so their spread gives the standard error. For text, character n-gram models
+ * of the training split are evaluated on the same sequences: a network whose bound does not beat a trigram model has learned little.
  */
 #include "bfn/eval.h"
 

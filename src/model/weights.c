@@ -128,21 +128,13 @@ static const char *without_prefix(const char *name)
     return NULL;
 }
 
-static bool is_parameter(const bfn__net *net, const char *name)
-{
-    for (size_t i = 0; name != NULL && i < bfn__net_n_params(net); i++)
-        if (strcmp(bfn__net_param(net, i)->name, name) == 0)
-            return true;
-    return false;
-}
-
 bfn_status bfn__weights_check_names(bfn_context *ctx, const bfn__safetensors *st, const bfn__net *net)
 {
     report extra = {0, 0, ""};
     for (size_t i = 0; i < bfn__safetensors_n_tensors(st); i++) {
-        const char *name = bfn__safetensors_tensor(st, i)->name;
+        const char *name = bfn__safetensors_tensor(st, i)->name, *parameter = without_prefix(name);
         char line[160];
-        if (strcmp(name, "data.mean") == 0 || is_parameter(net, without_prefix(name)))
+        if (strcmp(name, "data.mean") == 0 || (parameter != NULL && bfn__net_find(net, parameter) != NULL))
             continue;
         snprintf(line, sizeof line, "\"%.120s\"", name);
         report_add(&extra, line);

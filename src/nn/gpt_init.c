@@ -18,19 +18,11 @@
 
 static const float random_part = 0.2f; /* what stays of the random queries and keys */
 
-static const bfn__param *find(const bfn__net *net, const char *name)
-{
-    for (size_t i = 0; i < net->n_params; i++)
-        if (strcmp(net->params[i].name, name) == 0)
-            return &net->params[i];
-    return NULL;
-}
-
 /* The embedding of theta = 1/V, shown as 2/V - 1 in every channel, becomes zero. */
 static void centre_input(const bfn__net *net, float *params)
 {
-    const bfn__param *weight = find(net, "input_adapter.inp_embedding.weight");
-    const bfn__param *bias = find(net, "input_adapter.inp_embedding.bias");
+    const bfn__param *weight = bfn__net_find(net, "input_adapter.inp_embedding.weight");
+    const bfn__param *bias = bfn__net_find(net, "input_adapter.inp_embedding.bias");
     size_t E = weight->shape[0], V = weight->shape[1];
     for (size_t e = 0; e < E; e++) {
         double sum = 0.0;
@@ -60,7 +52,7 @@ static void write_positions(const bfn__net *net, const bfn__param *position, siz
             params[position->offset + p * E + 2 * i + 1] = (float)cos(angle);
         }
     for (size_t j = 0; j < sizeof others / sizeof *others; j++) {
-        const bfn__param *p = find(net, others[j]);
+        const bfn__param *p = bfn__net_find(net, others[j]);
         memset(params + p->offset, 0, 2 * n * (p->count / E) * sizeof *params);
     }
 }
@@ -85,7 +77,7 @@ static void aim_layer(const bfn__net *net, size_t layer, size_t T, float *params
 {
     char name[BFN__MAX_NAME];
     snprintf(name, sizeof name, "transformer.h.%zu.attn.c_attn.weight", layer);
-    const bfn__param *attention = find(net, name);
+    const bfn__param *attention = bfn__net_find(net, name);
     size_t E = attention->shape[1], n_head = (size_t)bfn__graph_option(net, "n_head"), size = E / n_head;
     float *q = params + attention->offset, *k = q + E * E;
     for (size_t j = 0; j < 2 * E * E; j++)
@@ -99,7 +91,7 @@ static void aim_layer(const bfn__net *net, size_t layer, size_t T, float *params
 void bfn__gpt_scaled_init(const bfn__net *net, float *params)
 {
     centre_input(net, params);
-    const bfn__param *position = find(net, "input_adapter.pos_embedding.weight");
+    const bfn__param *position = bfn__net_find(net, "input_adapter.pos_embedding.weight");
     if (position == NULL)
         return;
     size_t n_head = (size_t)bfn__graph_option(net, "n_head"), n_layer = (size_t)bfn__graph_option(net, "n_layer");

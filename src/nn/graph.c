@@ -141,6 +141,12 @@ bfn__node bfn__graph_like(const bfn__net *net, bfn__op_kind kind, int x)
     return node;
 }
 
+void bfn__graph_make_trained(bfn__node *node)
+{
+    node->needs_grad = true;
+    node->input_only = false;
+}
+
 int bfn__graph_input(bfn__net *net, size_t rows, size_t cols)
 {
     bfn__node node = bfn__graph_like(net, BFN__OP_INPUT, -1);
@@ -191,8 +197,7 @@ int bfn__graph_linear(bfn__net *net, int x, const char *name, size_t out, double
         node.bias =
             bfn__graph_param(net, bfn__graph_join(net, buffer, name, "bias"), out, 0, BFN__INIT_ZERO, 0.0, false);
     node.cols = out;
-    node.needs_grad = true;
-    node.input_only = false;
+    bfn__graph_make_trained(&node);
     return bfn__graph_append(net, node);
 }
 
@@ -206,8 +211,7 @@ int bfn__graph_layernorm(bfn__net *net, int x, const char *name, bool with_bias)
         node.bias =
             bfn__graph_param(net, bfn__graph_join(net, buffer, name, "bias"), node.cols, 0, BFN__INIT_ZERO, 0.0, false);
     node.a = 1e-5;
-    node.needs_grad = true;
-    node.input_only = false;
+    bfn__graph_make_trained(&node);
     return bfn__graph_append(net, node);
 }
 
@@ -250,10 +254,8 @@ int bfn__graph_add_position(bfn__net *net, int x, int param)
         return 0;
     }
     node.weight = param;
-    if (p->trained) {
-        node.needs_grad = true;
-        node.input_only = false;
-    }
+    if (p->trained)
+        bfn__graph_make_trained(&node);
     return bfn__graph_append(net, node);
 }
 

@@ -168,6 +168,7 @@ int bfn__graph_label(bfn__net *net, const char *name, size_t n_classes, size_t c
 /* ---- for builder functions in other files ---- */
 /* A node of the kind that reads x (-1: nothing) and has its shape; append checks the size and returns the id. */
 bfn__node bfn__graph_like(const bfn__net *net, bfn__op_kind kind, int x);
+void bfn__graph_make_trained(bfn__node *node); /* it has parameters */
 int bfn__graph_append(bfn__net *net, bfn__node node);
 /* "<name>.<what>" into a buffer of BFN__MAX_NAME. */
 const char *bfn__graph_join(bfn__net *net, char *buffer, const char *name, const char *what);

@@ -7,13 +7,6 @@
 
 #include <math.h>
 
-/* A node that has parameters. */
-static void make_trained(bfn__node *node)
-{
-    node->needs_grad = true;
-    node->input_only = false;
-}
-
 int bfn__graph_image(bfn__net *net, size_t height, size_t width, size_t channels)
 {
     bfn__node node = bfn__graph_like(net, BFN__OP_INPUT, -1);
@@ -49,7 +42,7 @@ static void add_weights(bfn__net *net, bfn__node *node, const char *name, int ra
         node->bias = bfn__graph_param(net, bfn__graph_join(net, buffer, name, "bias"), shape[0], 0,
                                       zero ? BFN__INIT_ZERO : BFN__INIT_UNIFORM, scale, false);
     node->cols = shape[0];
-    make_trained(node);
+    bfn__graph_make_trained(node);
 }
 
 int bfn__graph_conv(bfn__net *net, int x, const char *name, size_t out, size_t kernel, size_t stride, bool zero)
@@ -109,7 +102,7 @@ int bfn__graph_groupnorm(bfn__net *net, int x, const char *name, size_t groups, 
     node.heads = groups;
     node.a = 1e-5;
     node.act = silu ? BFN__ACT_SILU : BFN__ACT_NONE;
-    make_trained(&node);
+    bfn__graph_make_trained(&node);
     return bfn__graph_append(net, node);
 }
 
@@ -197,7 +190,7 @@ int bfn__graph_concat_param(bfn__net *net, int x, int param)
     node.weight = param;
     node.cols += p->shape[1];
     if (p->trained)
-        make_trained(&node);
+        bfn__graph_make_trained(&node);
     return bfn__graph_append(net, node);
 }
 
@@ -210,6 +203,6 @@ int bfn__graph_label(bfn__net *net, const char *name, size_t n_classes, size_t c
     node.rows = 1;
     node.cols = cols;
     net->n_labels = n_classes;
-    make_trained(&node);
+    bfn__graph_make_trained(&node);
     return bfn__graph_append(net, node);
 }

@@ -203,11 +203,9 @@ static void k_add_four(size_t n, float a, const float *p, const float *q, const 
     }
 }
 
-extern const bfn__image_kernels JOIN(bfn__image_kernels_, BFN_ISA);
-#define STRING_(x) #x
-#define STRING(x) STRING_(x)
-const bfn__image_kernels JOIN(bfn__image_kernels_, BFN_ISA) = {
-    .name = STRING(BFN_ISA),
+extern const bfn__image_kernels BFN__ISA(bfn__image_kernels);
+const bfn__image_kernels BFN__ISA(bfn__image_kernels) = {
+    .name = BFN__ISA_NAME,
     .moments = k_moments,
     .normalise = k_normalise,
     .normalise_sums = k_normalise_sums,

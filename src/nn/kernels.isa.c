@@ -312,11 +312,9 @@ static void k_ema(size_t n, float keep, float take, const float *p, float *ema)
         store_n(ema + i, n - i, keep * load_n(ema + i, n - i) + take * load_n(p + i, n - i));
 }
 
-extern const bfn__kernels JOIN(bfn__kernels_, BFN_ISA);
-#define STRING_(x) #x
-#define STRING(x) STRING_(x)
-const bfn__kernels JOIN(bfn__kernels_, BFN_ISA) = {
-    .name = STRING(BFN_ISA),
+extern const bfn__kernels BFN__ISA(bfn__kernels);
+const bfn__kernels BFN__ISA(bfn__kernels) = {
+    .name = BFN__ISA_NAME,
     .affine = k_affine,
     .scale = k_scale,
     .add = k_add,

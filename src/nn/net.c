@@ -121,6 +121,14 @@ const bfn__param *bfn__net_param(const bfn__net *net, size_t i)
     return &net->params[i];
 }
 
+const bfn__param *bfn__net_find(const bfn__net *net, const char *name)
+{
+    for (size_t i = 0; i < net->n_params; i++)
+        if (strcmp(net->params[i].name, name) == 0)
+            return &net->params[i];
+    return NULL;
+}
+
 size_t bfn__net_arena(const bfn__net *net)
 {
     return net->arena;

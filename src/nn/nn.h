@@ -57,8 +57,10 @@ size_t bfn__net_shown_size(const bfn__net *net);  /* floats a sample of the inpu
 size_t bfn__net_output_size(const bfn__net *net); /* floats a sample of the output */
 size_t bfn__net_n_params(const bfn__net *net);    /* number of tensors */
 const bfn__param *bfn__net_param(const bfn__net *net, size_t i);
-size_t bfn__net_arena(const bfn__net *net); /* floats of a params arena */
-double bfn__net_flops(const bfn__net *net); /* forward, a sample: 2 x multiply-adds of products and attention */
+const bfn__param *bfn__net_find(const bfn__net *net,
+                                const char *name); /* by name; NULL: the network has no such parameter */
+size_t bfn__net_arena(const bfn__net *net);        /* floats of a params arena */
+double bfn__net_flops(const bfn__net *net);        /* forward, a sample: 2 x multiply-adds of products and attention */
 
 /* Fill an arena with the initial values (counter-based: depends on seed and parameter index alone), fixed buffers included. */
 void bfn__net_init(const bfn__net *net, uint64_t seed, float *params);

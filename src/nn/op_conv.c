@@ -31,11 +31,6 @@ typedef struct conv_run {
     float *grads, *sums; /* backward: [n, out] sums of dy of each sample */
 } conv_run;
 
-static size_t ceil_div(size_t a, size_t b)
-{
-    return (a + b - 1) / b;
-}
-
 static size_t n_taps(const bfn__node *node)
 {
     return node->kernel * node->kernel;
@@ -51,8 +46,8 @@ static conv_run make_run(bfn__exec *e, const bfn__step *s, size_t n, bool turned
     run.K = n_taps(node) * (turned ? node->cols : in->cols);
     size_t rows = (s->low ? 2 : 1) * PATCH_FLOATS / run.K; /* bf16 takes half the room */
     rows = rows < MIN_ROWS ? MIN_ROWS : rows > MAX_ROWS ? MAX_ROWS : rows;
-    run.tile_rows = ceil_div(to->rows, ceil_div(to->rows, rows));
-    run.tiles_a_sample = ceil_div(to->rows, run.tile_rows);
+    run.tile_rows = bfn__ceil_div(to->rows, bfn__ceil_div(to->rows, rows));
+    run.tiles_a_sample = bfn__ceil_div(to->rows, run.tile_rows);
     return run;
 }
 
@@ -392,7 +387,7 @@ static void backward_weights(conv_run *run)
 {
     bfn__exec *e = run->e;
     bfn__loop(e->n_threads, n_taps(&run->s->node), backward_tap, run);
-    bfn__loop(e->n_threads, ceil_div(run->y->cols, COPY), add_filters, run);
+    bfn__loop(e->n_threads, bfn__ceil_div(run->y->cols, COPY), add_filters, run);
 }
 
 void bfn__conv_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads)

@@ -21,19 +21,14 @@ typedef struct linear_run {
     float *grads;
 } linear_run;
 
-static size_t ceil_div(size_t a, size_t b)
-{
-    return (a + b - 1) / b;
-}
-
 static linear_run make_run(bfn__exec *e, const bfn__step *s, size_t n)
 {
     linear_run run = {.e = e, .s = s, .n = n};
     size_t rows = e->values[s->out].rows, cols = e->values[s->out].cols;
-    run.tile_rows = ceil_div(rows, ceil_div(rows, BFN__TILE_ROWS));
-    run.tiles_a_sample = ceil_div(rows, run.tile_rows);
-    run.tile_cols = ceil_div(ceil_div(cols, ceil_div(cols, BFN__TILE_COLS)), 16) * 16;
-    run.col_tiles = ceil_div(cols, run.tile_cols);
+    run.tile_rows = bfn__ceil_div(rows, bfn__ceil_div(rows, BFN__TILE_ROWS));
+    run.tiles_a_sample = bfn__ceil_div(rows, run.tile_rows);
+    run.tile_cols = bfn__ceil_div(bfn__ceil_div(cols, bfn__ceil_div(cols, BFN__TILE_COLS)), 16) * 16;
+    run.col_tiles = bfn__ceil_div(cols, run.tile_cols);
     return run;
 }
 
@@ -168,7 +163,7 @@ void bfn__linear_set_params(bfn__exec *e, bfn__step *s)
                   s->node.cols,
                   s->ld_packed,
                   s->ld_padded};
-    bfn__loop(e->n_threads, ceil_div(p.out, PACK_ROWS), pack_rows, &p);
+    bfn__loop(e->n_threads, bfn__ceil_div(p.out, PACK_ROWS), pack_rows, &p);
     if (s->low)
         e->k->round_bf16(p.in * p.ld_packed, s->packed, s->packed);
 }
@@ -314,6 +309,6 @@ void bfn__linear_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads)
     linear_run run = make_run(e, s, n);
     run.grads = grads;
     run.tile_rows = BFN__TILE_ROWS;
-    bfn__loop(e->n_threads, ceil_div(n * e->values[s->out].rows, run.tile_rows), backward_rows, &run);
-    bfn__loop(e->n_threads, ceil_div(s->node.cols, GRAD_TILE), backward_weights, &run);
+    bfn__loop(e->n_threads, bfn__ceil_div(n * e->values[s->out].rows, run.tile_rows), backward_rows, &run);
+    bfn__loop(e->n_threads, bfn__ceil_div(s->node.cols, GRAD_TILE), backward_weights, &run);
 }

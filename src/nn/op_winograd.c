@@ -42,20 +42,15 @@ typedef struct wino_run {
     size_t ld_v, ld_w, stride_v, stride_w, stride_du;
 } wino_run;
 
-static size_t ceil_div(size_t a, size_t b)
-{
-    return (a + b - 1) / b;
-}
-
 static size_t padded(const bfn__winograd *k, size_t channels)
 {
-    return ceil_div(channels, k->panel) * k->panel;
+    return bfn__ceil_div(channels, k->panel) * k->panel;
 }
 
 bool bfn__winograd_suits(const bfn__exec *e, const bfn__step *s)
 {
     const bfn__node *node = &s->node;
-    size_t tiles = ceil_div(node->height, 4) * ceil_div(node->width, 4);
+    size_t tiles = bfn__ceil_div(node->height, 4) * bfn__ceil_div(node->width, 4);
     return node->kernel == 3 && node->stride == 1 && !s->low && e->values[node->in[0]].cols >= MIN_CHANNELS &&
            node->cols >= MIN_CHANNELS && node->rows >= MIN_PIXELS && 16 * tiles <= 3 * node->rows;
 }
@@ -64,7 +59,7 @@ bool bfn__winograd_suits(const bfn__exec *e, const bfn__step *s)
 static size_t group_tiles(const wino_run *r)
 {
     size_t each = r->k->rows, group = GROUP_FLOATS / r->in / each * each;
-    size_t shared = ceil_div(ceil_div(r->all, 2 * (size_t)r->e->n_threads), each) * each;
+    size_t shared = bfn__ceil_div(bfn__ceil_div(r->all, 2 * (size_t)r->e->n_threads), each) * each;
     group = group > MAX_GROUP ? MAX_GROUP : group;
     group = group > shared ? shared : group;
     return group < each ? each : group;
@@ -76,8 +71,8 @@ static wino_run make_run(bfn__exec *e, const bfn__step *s, size_t n, bool turned
     const bfn__value *x = &e->values[node->in[0]], *y = &e->values[s->out];
     wino_run r = {.e = e, .s = s, .k = bfn__winograd_get(), .H = node->height, .W = node->width, .n = n};
     r.turned = turned;
-    r.across = ceil_div(r.W, 4);
-    r.tiles = ceil_div(r.H, 4) * r.across;
+    r.across = bfn__ceil_div(r.W, 4);
+    r.tiles = bfn__ceil_div(r.H, 4) * r.across;
     r.all = n * r.tiles;
     r.in = turned ? y->cols : x->cols;
     r.out = turned ? x->cols : y->cols;
@@ -244,7 +239,7 @@ static void run_group(void *arg, size_t g, int thread)
         size_t cols = r->out - first < block ? r->out - first : block;
         for (size_t xi = 0; xi < BFN__PLACES; xi++)
             r->k->product(count, r->in, w.v + xi * w.stride_v, r->ld_in, r->filters + xi * r->in * r->ld_out,
-                          first / r->k->panel, ceil_div(cols, r->k->panel), w.m + xi * w.stride_m, block);
+                          first / r->k->panel, bfn__ceil_div(cols, r->k->panel), w.m + xi * w.stride_m, block);
         write_block(r, &w, tile, count, first, cols);
     }
 }
@@ -252,13 +247,13 @@ static void run_group(void *arg, size_t g, int thread)
 void bfn__winograd_forward(bfn__exec *e, bfn__step *s, size_t n)
 {
     wino_run r = make_run(e, s, n, false);
-    bfn__loop(e->n_threads, ceil_div(r.all, r.group), run_group, &r);
+    bfn__loop(e->n_threads, bfn__ceil_div(r.all, r.group), run_group, &r);
 }
 
 void bfn__winograd_input_gradient(bfn__exec *e, bfn__step *s, size_t n)
 {
     wino_run r = make_run(e, s, n, true);
-    bfn__loop(e->n_threads, ceil_div(r.all, r.group), run_group, &r);
+    bfn__loop(e->n_threads, bfn__ceil_div(r.all, r.group), run_group, &r);
 }
 
 /* ---- gradient of the filters ---- */
@@ -309,7 +304,7 @@ void bfn__winograd_filter_gradient(bfn__exec *e, bfn__step *s, size_t n, float *
     r.du = r.w + BFN__PLACES * r.stride_w;
     for (r.first = 0; r.first < r.all; r.first += CHUNK_TILES) {
         r.count = r.all - r.first < CHUNK_TILES ? r.all - r.first : CHUNK_TILES;
-        bfn__loop(e->n_threads, ceil_div(r.count, TASK_TILES), transform_tiles, &r);
+        bfn__loop(e->n_threads, bfn__ceil_div(r.count, TASK_TILES), transform_tiles, &r);
         bfn__loop(e->n_threads, BFN__PLACES, multiply_place, &r);
     }
     bfn__loop(e->n_threads, r.ld_out / r.k->panel, finish_panel, &r);

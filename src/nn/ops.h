@@ -9,6 +9,11 @@
 
 enum { BFN__TILE_ROWS = 128, BFN__TILE_COLS = 384, BFN__PIECE_ROWS = 256, BFN__PIECE_PIXELS = 4096 };
 
+static inline size_t bfn__ceil_div(size_t a, size_t b)
+{
+    return (a + b - 1) / b;
+}
+
 /* A tensor of the running network: data [n * rows, cols] with row stride ld, and its gradient likewise. */
 typedef struct bfn__value {
     size_t rows, cols, ld, grad_ld;

@@ -4,18 +4,9 @@
  */
 #include "nn/peak.h"
 
-#include "base/isa.h"
+#include "nn/vectors.h"
 
-#if defined(__AVX512F__)
-enum { W = 16 };
-#elif defined(__AVX2__)
-enum { W = 8 };
-#else
-enum { W = 4 };
-#endif
 enum { CHAINS = 12 };
-
-typedef float vf __attribute__((vector_size(W * 4)));
 
 double BFN__ISA(bfn__peak_f32)(size_t rounds, float *sink);
 

@@ -5,6 +5,8 @@
 #ifndef BFN_NN_VECTORS_H
 #define BFN_NN_VECTORS_H
 
+#include "base/isa.h"
+
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,9 +15,6 @@
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
-
-#define JOIN_(a, b) a##b
-#define JOIN(a, b) JOIN_(a, b)
 
 #if defined(__AVX512F__)
 enum { W = 16 };

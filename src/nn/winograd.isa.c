@@ -257,11 +257,9 @@ static void k_filter_gradient(size_t out, size_t in, size_t p, const float *du, 
     }
 }
 
-extern const bfn__winograd JOIN(bfn__winograd_, BFN_ISA);
-#define STRING_(x) #x
-#define STRING(x) STRING_(x)
-const bfn__winograd JOIN(bfn__winograd_, BFN_ISA) = {
-    .name = STRING(BFN_ISA),
+extern const bfn__winograd BFN__ISA(bfn__winograd);
+const bfn__winograd BFN__ISA(bfn__winograd) = {
+    .name = BFN__ISA_NAME,
     .panel = NR,
     .rows = MR,
     .filters = k_filters,
