@@ -11,7 +11,7 @@ wrong() { # wrong "words of the message" arguments...
     [ ! -s out ] || fail "something on standard output"
 }
 wrong "a measure is missing"
-wrong "found \"spel\", the measures are spell and bound, nearest is spell" spel
+wrong "found \"spel\", the measures are spell, bound; nearest is spell" spel
 wrong "found \"-x\", a measure comes first" -x
 wrong "one of --model FILE and --text FILE is wanted" spell
 wrong "one of --model FILE and --text FILE is wanted" spell --model m --text t

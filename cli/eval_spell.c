@@ -1,0 +1,287 @@
+/* eval_spell.c: bfn eval spell: spelling accuracy of samples of a model, a table of methods by evaluations, or of a file's lines. */
+#include "cli.h"
+#include "eval.h"
+#include "method_list.h"
+
+#include "bfn/eval.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- options ---- */
+
+typedef struct spell_values {
+    const char *model, *text, *methods, *counts, *dictionary;
+    size_t n, batch, threads;
+    uint64_t seed;
+    int json;
+} spell_values;
+
+#define AT(member) offsetof(spell_values, member)
+static const cli_option spell_options[] = {
+    {"model", 'm', "FILE", CLI_TEXT, AT(model), 0, 0, NULL, "text model whose samples are scored"},
+    {"text", 't', "FILE", CLI_TEXT, AT(text), 0, 0, NULL,
+     "score the lines of this file instead (- for standard input)"},
+    {"methods", 0, "LIST", CLI_TEXT, AT(methods), 0, 0, NULL,
+     "methods to compare, as in bfn,ode2m,sde2m; \"+corrector\" behind one adds the free corrector (default sde2m)"},
+    {"nfe", 0, "LIST", CLI_TEXT, AT(counts), 0, 0, NULL, "network evaluations, as in 5,10,20,50 (default 20)"},
+    {"n", 'n', "N", CLI_SIZE, AT(n), 1, 1e6, NULL, "strings a cell (default 100)"},
+    {"seed", 0, "N", CLI_SEED, AT(seed), 0, 0, NULL, "seed of the samples (default 0); the same for every cell"},
+    {"batch", 0, "N", CLI_SIZE, AT(batch), 1, 4096, NULL, "strings a network call (default 32)"},
+    {"threads", 0, "N", CLI_SIZE, AT(threads), 1, 1024, NULL, "CPU threads (default: all)"},
+    {"dictionary", 0, "FILE.dic", CLI_TEXT, AT(dictionary), 0, 0, NULL,
+     "hunspell dictionary (default: Debian's en_US)"},
+    {"json", 0, NULL, CLI_FLAG, AT(json), 0, 0, NULL, "one JSON object a cell on standard output instead of a table"},
+};
+#undef AT
+
+typedef struct spell_cell {
+    const char *label; /* "ode2m+corrector", or a file's name */
+    bfn_solver_options solver;
+    size_t evaluations;
+    double seconds;
+    bfn_spelling spelling;
+} spell_cell;
+
+/* ---- the table ---- */
+
+static void print_head(void)
+{
+    printf("%-18s %5s  %-16s %-16s %9s %8s %6s %9s\n", "method", "nfe", "words correct", "inner words", "bits/word",
+           "bits/chr", "dupl.", "seconds");
+}
+
+static void print_row(const spell_cell *cell)
+{
+    const bfn_spelling *s = &cell->spelling;
+    char evaluations[24] = "-", seconds[24] = "-";
+    if (cell->evaluations > 0) {
+        snprintf(evaluations, sizeof evaluations, "%zu", cell->evaluations);
+        snprintf(seconds, sizeof seconds, "%.2f", cell->seconds);
+    }
+    printf("%-18s %5s  %6.2f ± %4.2f %%  %6.2f ± %4.2f %%  %9.2f %8.3f %6zu %9s\n", cell->label, evaluations,
+           100.0 * s->accuracy, 100.0 * s->standard_error, 100.0 * s->inner_accuracy, 100.0 * s->inner_standard_error,
+           s->word_entropy, s->character_entropy, s->n_duplicates, seconds);
+    fflush(stdout);
+}
+
+static void print_json(const spell_cell *cell, const spell_values *v, const bfn_speller *speller, const char *checksum)
+{
+    const bfn_spelling *s = &cell->spelling;
+    char safe[256], path[512];
+    printf(
+        "{\"label\": \"%s\", \"evaluations\": %zu, \"seed\": %llu, \"strings\": %zu, \"words\": %zu, \"correct\": %zu, "
+        "\"accuracy\": %.6f, \"standard_error\": %.6f, \"inner_words\": %zu, \"inner_accuracy\": %.6f, "
+        "\"inner_standard_error\": %.6f, \"bits_per_word\": %.5f, \"bits_per_character\": %.5f, \"duplicates\": %zu, "
+        "\"seconds\": %.3f, \"model_sha256\": \"%s\", \"dictionary\": \"%s\", \"dictionary_sha256\": \"%s\"}\n",
+        cli_safe(cell->label, safe, sizeof safe), cell->evaluations, (unsigned long long)v->seed, s->n_strings,
+        s->n_words, s->n_correct, s->accuracy, s->standard_error, s->n_inner_words, s->inner_accuracy,
+        s->inner_standard_error, s->word_entropy, s->character_entropy, s->n_duplicates, cell->seconds, checksum,
+        cli_safe(bfn_speller_path(speller), path, sizeof path), bfn_speller_checksum(speller));
+    fflush(stdout);
+}
+
+/* ---- samples of a model ---- */
+
+typedef struct sample_set {
+    int32_t *indices; /* [n, D] */
+    char *text;       /* [n][4 D + 1] */
+    const char **strings;
+} sample_set;
+
+static bool allocate_set(sample_set *set, size_t n, size_t D)
+{
+    size_t width = 4 * D + 1;
+    set->indices = calloc(n * D, sizeof *set->indices);
+    set->text = calloc(n, width);
+    set->strings = calloc(n, sizeof *set->strings);
+    for (size_t i = 0; set->text != NULL && set->strings != NULL && i < n; i++)
+        set->strings[i] = set->text + i * width;
+    return set->indices != NULL && set->text != NULL && set->strings != NULL;
+}
+
+static void free_set(sample_set *set)
+{
+    free(set->indices);
+    free(set->text);
+    free(set->strings);
+}
+
+static bfn_status score_cell(bfn_model *model, bfn_speller *speller, const spell_values *v, sample_set *set, size_t D,
+                             spell_cell *cell)
+{
+    bfn_sampler_options sampler = BFN_SAMPLER_OPTIONS_INIT;
+    sampler.seed = v->seed;
+    sampler.batch = v->batch;
+    double start = cli_seconds();
+    cell->solver.n_evaluations = cell->evaluations;
+    bfn_status status = bfn_model_sample(model, &cell->solver, &sampler, 0, v->n, set->indices);
+    cell->seconds = cli_seconds() - start;
+    for (size_t i = 0; status == BFN_OK && i < v->n; i++)
+        status = bfn_model_decode(model, set->indices + i * D, set->text + i * (4 * D + 1));
+    return status == BFN_OK ? bfn_eval_spelling(speller, set->strings, v->n, &cell->spelling) : status;
+}
+
+static int score_model(const cli_command *command, bfn_context *ctx, bfn_speller *speller, const spell_values *v,
+                       const cli_method_list *plan, bfn_model *model)
+{
+    bfn_model_info info;
+    bfn_model_get_info(model, &info);
+    if (info.channels > 0)
+        return cli_usage(command, "--model: %s is a model of images: bfn compare shows its samples", v->model);
+    sample_set set = {0};
+    bfn_status status = allocate_set(&set, v->n, info.positions) ? BFN_OK : BFN_ERR_MEMORY;
+    if (status == BFN_OK)
+        status = bfn_model_reserve(model, v->batch < v->n ? v->batch : v->n);
+    if (status == BFN_OK && !v->json) {
+        printf("%zu strings of %zu characters a row, seed %llu, %s\ndictionary %s, sha256 %.12s\n", v->n,
+               info.positions, (unsigned long long)v->seed, info.precision == BFN_PRECISION_BF16 ? "bf16" : "f32",
+               bfn_speller_path(speller), bfn_speller_checksum(speller));
+        print_head();
+    }
+    for (size_t m = 0; m < plan->n_methods; m++)
+        for (size_t c = 0; status == BFN_OK && c < plan->n_counts; c++) {
+            spell_cell cell = {.label = plan->labels[m], .solver = plan->solvers[m], .evaluations = plan->counts[c]};
+            status = score_cell(model, speller, v, &set, info.positions, &cell);
+            if (status == BFN_OK && v->json)
+                print_json(&cell, v, speller, info.checksum);
+            else if (status == BFN_OK)
+                print_row(&cell);
+        }
+    free_set(&set);
+    return status == BFN_OK ? 0 : cli_fail(command, ctx, status);
+}
+
+/* ---- lines of a file ---- */
+
+static void say_unreadable(const cli_command *command, const char *path)
+{
+    char safe[512];
+    fprintf(stderr, "bfn %s: %s: cannot be read: %s\n", command->name, cli_safe(path, safe, sizeof safe),
+            strerror(errno));
+}
+
+static int read_lines(const cli_command *command, const char *path, char ***lines, size_t *n)
+{
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): without a model there is a text */
+    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
+    if (file == NULL) {
+        say_unreadable(command, path);
+        return (int)BFN_ERR_NOT_FOUND;
+    }
+    size_t capacity = 0, size = 0;
+    char *line = NULL;
+    ssize_t length;
+    int code = 0;
+    while (code == 0 && (length = getline(&line, &size, file)) >= 0) {
+        while (length > 0 && (line[length - 1] == '\n' || line[length - 1] == '\r'))
+            line[--length] = '\0';
+        if (*n == capacity) {
+            capacity = capacity > 0 ? 2 * capacity : 256;
+            char **grown = realloc(*lines, capacity * sizeof *grown);
+            code = grown == NULL ? (int)BFN_ERR_MEMORY : 0;
+            *lines = grown != NULL ? grown : *lines;
+        }
+        if (code == 0 && ((*lines)[*n] = strdup(line)) == NULL)
+            code = (int)BFN_ERR_MEMORY;
+        else if (code == 0)
+            ++*n;
+    }
+    if (code == 0 && ferror(file)) {
+        say_unreadable(command, path);
+        code = (int)BFN_ERR_NOT_FOUND;
+    }
+    free(line);
+    if (file != stdin)
+        fclose(file);
+    return code;
+}
+
+static int score_text(const cli_command *command, bfn_context *ctx, bfn_speller *speller, const spell_values *v)
+{
+    char **lines = NULL, label[64];
+    size_t n = 0;
+    int code = read_lines(command, v->text, &lines, &n);
+    if (code == 0 && n == 0) {
+        fprintf(stderr, "bfn %s: %s: found no line, one string a line is wanted\n", command->name,
+                cli_safe(v->text, label, sizeof label));
+        code = (int)BFN_ERR_INPUT;
+    }
+    if (code == 0) {
+        spell_cell cell = {.label = cli_safe(v->text, label, sizeof label)};
+        bfn_status status = bfn_eval_spelling(speller, (const char *const *)lines, n, &cell.spelling);
+        if (status != BFN_OK) {
+            code = cli_fail(command, ctx, status);
+        } else if (v->json) {
+            print_json(&cell, v, speller, "");
+        } else {
+            printf("%zu strings\ndictionary %s, sha256 %.12s\n", n, bfn_speller_path(speller),
+                   bfn_speller_checksum(speller));
+            print_head();
+            print_row(&cell);
+        }
+    }
+    for (size_t i = 0; i < n; i++)
+        free(lines[i]);
+    free(lines);
+    return code;
+}
+
+static int run_spell_parsed(const cli_command *command, bfn_context *ctx, const spell_values *v,
+                            const cli_method_list *plan)
+{
+    bfn_speller *speller = NULL;
+    bfn_model *model = NULL;
+    int code = 0;
+    bfn_status status = bfn_speller_open(ctx, &speller, v->dictionary);
+    if (status == BFN_OK && v->model != NULL)
+        status = bfn_model_load(ctx, &model, v->model, NULL);
+    if (status != BFN_OK)
+        code = cli_fail(command, ctx, status);
+    else if (model != NULL)
+        code = score_model(command, ctx, speller, v, plan, model);
+    else
+        code = score_text(command, ctx, speller, v);
+    bfn_model_destroy(model);
+    bfn_speller_close(speller);
+    return code != 0 ? code : cli_flush(command);
+}
+
+static int run_spell(const cli_command *command, int argc, char **argv)
+{
+    spell_values v = {.methods = "sde2m", .counts = "20", .n = 100, .batch = 32};
+    cli_method_list plan = {0};
+    size_t n_operands;
+    if (!cli_parse(command, argc, argv, &v, NULL, 0, &n_operands))
+        return CLI_EXIT_USAGE;
+    if ((v.model == NULL) == (v.text == NULL))
+        return cli_usage(command, "one of --model FILE and --text FILE is wanted");
+    bfn_context *ctx;
+    bfn_status status = cli_context(command, v.threads, &ctx);
+    if (status != BFN_OK)
+        return (int)status;
+    int code = cli_methods_parse(command, ctx, v.methods, v.counts, &plan);
+    if (code == 0)
+        code = run_spell_parsed(command, ctx, &v, &plan);
+    cli_methods_free(&plan);
+    bfn_context_destroy(ctx);
+    return code;
+}
+
+const cli_command cli_eval_spell = {
+    "eval spell",
+    "spelling accuracy of samples or of text",
+    "--model FILE [--methods LIST] [--nfe LIST] [--n N]\n  bfn eval spell --text FILE",
+    "Words that hunspell's dictionary accepts, in percent ± one standard error (strings as clusters). \"words "
+    "correct\" counts\n"
+    "every token, as the papers do; \"inner words\" leaves out the first and last of each string, which its edges may "
+    "cut.\n"
+    "Entropies and duplicates stand beside it because repetition alone can win a high score.",
+    spell_options,
+    sizeof spell_options / sizeof spell_options[0],
+    "  bfn eval spell --model models/text8-small.safetensors --methods bfn,ode2m,sde2m --nfe 5,10,20,50\n"
+    "  bfn sample --model models/text8-small.safetensors --nfe 20 --n 200 | bfn eval spell --text -",
+    run_spell,
+};
