@@ -418,7 +418,7 @@ static void test_lies(void **state)
     for (size_t byte = 0; byte < 4; byte++) {
         unsigned char old = bytes[central + 24 + byte];
         bytes[local + 22 + byte] = bytes[central + 24 + byte] = (unsigned char)(old + 1); /* uncompressed size */
-        assert_says(parse_npz(bytes, n), BFN_ERR_INPUT, byte == 3 ? "at most" : "cannot hold");
+        assert_says(parse_npz(bytes, n), BFN_ERR_INPUT, "cannot hold");
         bytes[local + 22 + byte] = bytes[central + 24 + byte] = old;
     }
     assert_ok(parse_npz(bytes, n));

@@ -27,5 +27,9 @@
 #define BFN__LIMIT_NPY_HEADER_BYTES ((size_t)1 << 16)  /* the dict in front of an array */
 #define BFN__LIMIT_NPZ_BYTES ((size_t)1 << 34)         /* the arrays of an .npz file, inflated: 16 GiB */
 #define BFN__LIMIT_NPZ_ENTRIES ((size_t)10000)         /* arrays in it */
+#define BFN__LIMIT_PICKLE_BYTES ((size_t)1 << 28)      /* the description of a PyTorch checkpoint's tensors: 256 MiB */
+#define BFN__LIMIT_PICKLE_VALUES ((size_t)1 << 24)     /* values in it (about 40 bytes of memory each) */
+#define BFN__LIMIT_TORCH_BYTES ((size_t)1 << 36)       /* what is unpacked or reordered of one: 64 GiB */
+#define BFN__LIMIT_TORCH_ENTRIES ((size_t)1000100)     /* files inside a PyTorch checkpoint: a storage each */
 
 #endif

@@ -2,20 +2,18 @@
  *
  * Writing: the zip file grows in memory (header and data of each array are handed over without a copy, all dated 1980-01-01, the
  * format's first day) and is then written as every other file, atomically.
- * Reading: libzip opens the bytes with its consistency checks (local against central headers, no name twice); sizes are compared with what the
- * compressed bytes can hold (deflate packs at most 1032 bytes into one) before memory is taken, and reading to the end checks the CRC.
- * The one number that libzip would allocate by before it looks, the count of a zip64 directory, is looked at before.
+ * Reading: zipfile.c opens the zip and checks its headers; the caps on names, entries and content are here.
  */
 #include "io/npz.h"
 
 #include "io/file.h"
 #include "io/limits.h"
+#include "io/zipfile.h"
 
 #include <string.h>
 #include <zip.h>
 
-enum { DEFLATE_RATIO = 1040, MAX_NAME = 255, COPY_BYTES = 1 << 16, FIRST_DAY = 1 << 5 | 1 };
-enum { END_BYTES = 22, LOCATOR_BYTES = 20, END64_BYTES = 56, MAX_COMMENT = 65535 };
+enum { MAX_NAME = 255, COPY_BYTES = 1 << 16, FIRST_DAY = 1 << 5 | 1 };
 
 static bfn_status fail_zip(bfn_context *ctx, bfn_status status, const char *label, const char *what, zip_error_t *error)
 {
@@ -166,104 +164,41 @@ struct bfn__npz {
 typedef struct unpacker {
     bfn_context *ctx;
     const char *label;
-    zip_t *zip;
+    bfn__zip *zip;
     size_t room; /* bytes that may still be inflated */
     bfn__npz *npz;
 } unpacker;
 
-static uint64_t little_endian(const unsigned char *b, int n)
+static bfn_status check_entry(const unpacker *u, const bfn__zip_entry *e)
 {
-    uint64_t value = 0;
-    for (int i = n - 1; i >= 0; i--)
-        value = value << 8 | b[i];
-    return value;
-}
-
-/* Wherever libzip may find the end of the directory: a zip64 record there must not claim too many entries. */
-static bfn_status check_claims(bfn_context *ctx, const unsigned char *b, size_t n, const char *label)
-{
-    size_t first = n > MAX_COMMENT + END_BYTES ? n - MAX_COMMENT - END_BYTES : 0;
-    for (size_t at = first; n >= END_BYTES && at <= n - END_BYTES; at++) {
-        if (memcmp(b + at, "PK\5\6", 4) != 0 || at < LOCATOR_BYTES || memcmp(b + at - LOCATOR_BYTES, "PK\6\7", 4) != 0)
-            continue;
-        uint64_t end64 = little_endian(b + at - LOCATOR_BYTES + 8, 8);
-        if (end64 > n || n - end64 < END64_BYTES)
-            continue; /* libzip refuses it */
-        uint64_t here = little_endian(b + end64 + 24, 8), entries = little_endian(b + end64 + 32, 8);
-        entries = here > entries ? here : entries;
-        if (entries > BFN__LIMIT_NPZ_ENTRIES)
-            return bfn__fail(ctx, BFN_ERR_INPUT, "%s: claims %llu files inside, at most %zu are allowed", label,
-                             (unsigned long long)entries, BFN__LIMIT_NPZ_ENTRIES);
-    }
+    size_t n_name = strlen(e->name);
+    if (n_name < 5 || n_name > MAX_NAME + 4 || strcmp(e->name + n_name - 4, ".npy") != 0)
+        return bfn__fail(u->ctx, BFN_ERR_INPUT, "%s: \"%.80s\" inside, allowed: arrays, named .npy", u->label, e->name);
+    if (e->size > u->room)
+        return bfn__fail(u->ctx, BFN_ERR_INPUT, "%s: \"%.80s\" inflates to %zu bytes, at most %zu are allowed",
+                         u->label, e->name, e->size, u->room);
     return BFN_OK;
-}
-
-static bfn_status check_entry(unpacker *u, const zip_stat_t *s)
-{
-    const zip_uint64_t needed = ZIP_STAT_NAME | ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD;
-    if ((s->valid & needed) != needed)
-        return bfn__fail(u->ctx, BFN_ERR_INPUT, "%s: a file inside has no name, size or method", u->label);
-    size_t n_name = strlen(s->name);
-    if (n_name < 5 || n_name > MAX_NAME + 4 || strcmp(s->name + n_name - 4, ".npy") != 0)
-        return bfn__fail(u->ctx, BFN_ERR_INPUT, "%s: \"%.80s\" inside, allowed: arrays, named .npy", u->label, s->name);
-    if ((s->valid & ZIP_STAT_ENCRYPTION_METHOD) != 0 && s->encryption_method != ZIP_EM_NONE)
-        return bfn__fail(u->ctx, BFN_ERR_INPUT, "%s: \"%.80s\" is encrypted", u->label, s->name);
-    if (s->comp_method != ZIP_CM_STORE && s->comp_method != ZIP_CM_DEFLATE)
-        return bfn__fail(u->ctx, BFN_ERR_INPUT,
-                         "%s: \"%.80s\" is compressed by method %d, allowed: 0 (stored), 8 (deflate)", u->label,
-                         s->name, (int)s->comp_method);
-    if (s->size > u->room)
-        return bfn__fail(u->ctx, BFN_ERR_INPUT, "%s: \"%.80s\" inflates to %llu bytes, at most %zu are allowed",
-                         u->label, s->name, (unsigned long long)s->size, u->room);
-    if (s->size / (s->comp_method == ZIP_CM_STORE ? 1 : DEFLATE_RATIO) > s->comp_size)
-        return bfn__fail(u->ctx, BFN_ERR_INPUT,
-                         "%s: \"%.80s\" has %llu bytes, which its %llu compressed ones cannot hold", u->label, s->name,
-                         (unsigned long long)s->size, (unsigned long long)s->comp_size);
-    return BFN_OK;
-}
-
-/* All of an entry; one read more than it has bytes makes libzip compare the checksum. */
-static bfn_status inflate_entry(unpacker *u, const zip_stat_t *s, char *out)
-{
-    zip_file_t *file = zip_fopen_index(u->zip, s->index, 0);
-    if (file == NULL)
-        return fail_zip(u->ctx, BFN_ERR_INPUT, u->label, s->name, zip_get_error(u->zip));
-    bfn_status status = BFN_OK;
-    size_t done = 0;
-    zip_int64_t got = 0;
-    char more;
-    while (done < s->size && (got = zip_fread(file, out + done, s->size - done)) > 0)
-        done += (size_t)got;
-    if (got >= 0 && done == s->size)
-        got = zip_fread(file, &more, 1);
-    if (got < 0)
-        status = fail_zip(u->ctx, BFN_ERR_INPUT, u->label, s->name, zip_file_get_error(file));
-    else if (done != s->size || got > 0)
-        status = bfn__fail(u->ctx, BFN_ERR_INPUT, "%s: \"%.80s\" has %s bytes than the %llu its header says", u->label,
-                           s->name, got > 0 ? "more" : "fewer", (unsigned long long)s->size);
-    (void)zip_fclose(file);
-    return status;
 }
 
 static bfn_status read_entry(unpacker *u, size_t i)
 {
-    zip_stat_t s;
+    bfn__zip_entry e;
     bfn__npz *npz = u->npz;
-    zip_stat_init(&s);
-    if (zip_stat_index(u->zip, i, 0, &s) != 0)
-        return fail_zip(u->ctx, BFN_ERR_INPUT, u->label, "zip", zip_get_error(u->zip));
-    bfn_status status = check_entry(u, &s);
+    bfn_status status = bfn__zip_entry_at(u->zip, i, &e);
+    if (status == BFN_OK)
+        status = check_entry(u, &e);
     if (status != BFN_OK)
         return status;
-    npz->names[i] = bfn__strdup(u->ctx, s.name);
-    npz->files[i] = npz->names[i] != NULL ? bfn__calloc(u->ctx, (size_t)s.size, 1) : NULL;
+    npz->names[i] = bfn__strdup(u->ctx, e.name);
+    npz->files[i] = npz->names[i] != NULL ? bfn__calloc(u->ctx, e.size, 1) : NULL;
     if (npz->files[i] == NULL)
         return BFN_ERR_MEMORY;
-    npz->names[i][strlen(s.name) - 4] = '\0';
-    u->room -= (size_t)s.size;
-    status = inflate_entry(u, &s, npz->files[i]);
-    if (status == BFN_OK)
-        status = bfn__npy_parse(u->ctx, npz->files[i], (size_t)s.size, npz->names[i], &npz->tensors[i]);
+    npz->names[i][strlen(e.name) - 4] = '\0';
+    u->room -= e.size;
+    status = bfn__zip_read(u->zip, &e, npz->files[i]);
+    if (status != BFN_OK)
+        return status;
+    status = bfn__npy_parse(u->ctx, npz->files[i], e.size, npz->names[i], &npz->tensors[i]);
     if (status == BFN_ERR_INPUT)
         return bfn__fail_prefix(u->ctx, status, u->label);
     npz->n = i + 1;
@@ -273,34 +208,16 @@ static bfn_status read_entry(unpacker *u, size_t i)
 static bfn_status read_all(unpacker *u)
 {
     bfn__npz *npz = u->npz;
-    zip_int64_t n = zip_get_num_entries(u->zip, 0);
-    if (n < 1 || (zip_uint64_t)n > BFN__LIMIT_NPZ_ENTRIES)
-        return bfn__fail(u->ctx, BFN_ERR_INPUT, "%s: %lld files inside, allowed: 1 to %zu", u->label, (long long)n,
-                         BFN__LIMIT_NPZ_ENTRIES);
-    npz->tensors = bfn__calloc(u->ctx, (size_t)n, sizeof *npz->tensors);
-    npz->names = npz->tensors != NULL ? bfn__calloc(u->ctx, (size_t)n, sizeof *npz->names) : NULL;
-    npz->files = npz->names != NULL ? bfn__calloc(u->ctx, (size_t)n, sizeof *npz->files) : NULL;
+    size_t n = bfn__zip_n(u->zip);
+    npz->tensors = bfn__calloc(u->ctx, n, sizeof *npz->tensors);
+    npz->names = npz->tensors != NULL ? bfn__calloc(u->ctx, n, sizeof *npz->names) : NULL;
+    npz->files = npz->names != NULL ? bfn__calloc(u->ctx, n, sizeof *npz->files) : NULL;
     if (npz->files == NULL)
         return BFN_ERR_MEMORY;
-    npz->room = (size_t)n;
+    npz->room = n;
     bfn_status status = BFN_OK;
-    for (size_t i = 0; i < (size_t)n && status == BFN_OK; i++)
+    for (size_t i = 0; i < n && status == BFN_OK; i++)
         status = read_entry(u, i);
-    return status;
-}
-
-static bfn_status open_zip(unpacker *u, const void *bytes, size_t n)
-{
-    zip_error_t error;
-    zip_error_init(&error);
-    zip_source_t *source = zip_source_buffer_create(bytes, n, 0, &error);
-    u->zip = source != NULL ? zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, &error) : NULL;
-    bfn_status status = BFN_OK;
-    if (u->zip == NULL) {
-        zip_source_free(source);
-        status = fail_zip(u->ctx, BFN_ERR_INPUT, u->label, "is not a whole zip file", &error);
-    }
-    zip_error_fini(&error);
     return status;
 }
 
@@ -309,18 +226,14 @@ bfn_status bfn__npz_parse(bfn_context *ctx, bfn__npz **out, const void *bytes, s
 {
     unpacker u = {.ctx = ctx, .label = label, .room = max_bytes > 0 ? max_bytes : BFN__LIMIT_NPZ_BYTES};
     *out = NULL;
-    bfn_status status = check_claims(ctx, bytes, n, label);
+    bfn_status status = bfn__zip_open(ctx, &u.zip, bytes, n, BFN__LIMIT_NPZ_ENTRIES, label);
     if (status != BFN_OK)
         return status;
     u.npz = bfn__calloc(ctx, 1, sizeof *u.npz);
-    if (u.npz == NULL)
-        return BFN_ERR_MEMORY;
-    u.npz->ctx = ctx;
-    status = open_zip(&u, bytes, n);
-    if (status == BFN_OK)
-        status = read_all(&u);
-    if (u.zip != NULL)
-        zip_discard(u.zip);
+    if (u.npz != NULL)
+        u.npz->ctx = ctx;
+    status = u.npz != NULL ? read_all(&u) : BFN_ERR_MEMORY;
+    bfn__zip_close(u.zip);
     if (status != BFN_OK) {
         bfn__npz_close(u.npz);
         return status;

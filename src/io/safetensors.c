@@ -9,9 +9,8 @@
  * be, and it bounds the work: no recursion (nesting 1e5 deep is just an unexpected character), memory of the context's
  * allocator only, about 110 bytes a tensor. Strings are unescaped in place in one copy of the header; names point into it.
  */
-#include "io/safetensors.h"
+#include "io/safetensors_set.h"
 
-#include "io/file.h"
 #include "io/limits.h"
 #include "io/utf8.h"
 
@@ -22,17 +21,6 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the data section is little-endian and used in place");
 
 enum { PREFIX = 8 };
-
-struct bfn__safetensors {
-    bfn_context *ctx;
-    bfn__bytes file; /* when opened from a path */
-    char *header;    /* the copy that names and metadata point into */
-    bfn__st_tensor *tensors;
-    size_t n_tensors, tensor_room;
-    bfn__st_entry *entries;
-    size_t n_entries, entry_room;
-    const bfn__st_tensor **by_name;
-};
 
 /* A position in the header. Offsets in messages count from the start of the file. */
 typedef struct reader {
@@ -434,12 +422,6 @@ static bfn_status read_header(reader *r)
 
 /* ---- the whole ---- */
 
-static int compare_names(const void *a, const void *b)
-{
-    const bfn__st_tensor *const *x = a, *const *y = b;
-    return strcmp((*x)->name, (*y)->name);
-}
-
 static int compare_places(const void *a, const void *b)
 {
     const bfn__st_tensor *const *x = a, *const *y = b;
@@ -447,12 +429,6 @@ static int compare_places(const void *a, const void *b)
     if (p != q)
         return p < q ? -1 : 1;
     return ((*x)->bytes > (*y)->bytes) - ((*x)->bytes < (*y)->bytes);
-}
-
-static int compare_keys(const void *a, const void *b)
-{
-    const bfn__st_entry *x = a, *y = b;
-    return strcmp(x->key, y->key);
 }
 
 /* Every byte of data belongs to exactly one tensor. */
@@ -473,29 +449,18 @@ static bfn_status check_cover(const reader *r, const bfn__st_tensor **sorted, si
     return BFN_OK;
 }
 
-static bfn_status build_index(reader *r)
+static bfn_status check_places(const reader *r)
 {
-    bfn__safetensors *st = r->st;
-    size_t n = st->n_tensors;
-    st->by_name = bfn__calloc(r->ctx, n, sizeof *st->by_name);
-    if (st->by_name == NULL)
+    size_t n = r->st->n_tensors;
+    const bfn__st_tensor **sorted = bfn__calloc(r->ctx, n, sizeof *sorted);
+    if (sorted == NULL)
         return BFN_ERR_MEMORY;
     for (size_t i = 0; i < n; i++)
-        st->by_name[i] = &st->tensors[i];
-    qsort(st->by_name, n, sizeof *st->by_name, compare_places);
-    bfn_status status = check_cover(r, st->by_name, n);
-    if (status != BFN_OK)
-        return status;
-    qsort(st->by_name, n, sizeof *st->by_name, compare_names);
-    for (size_t i = 1; i < n; i++)
-        if (strcmp(st->by_name[i - 1]->name, st->by_name[i]->name) == 0)
-            return bfn__fail(r->ctx, BFN_ERR_INPUT, "%s: tensor \"%s\" occurs twice", r->label, st->by_name[i]->name);
-    if (st->n_entries > 1)
-        qsort(st->entries, st->n_entries, sizeof *st->entries, compare_keys);
-    for (size_t i = 1; i < st->n_entries; i++)
-        if (strcmp(st->entries[i - 1].key, st->entries[i].key) == 0)
-            return bfn__fail(r->ctx, BFN_ERR_INPUT, "%s: __metadata__ has \"%s\" twice", r->label, st->entries[i].key);
-    return BFN_OK;
+        sorted[i] = &r->st->tensors[i];
+    qsort(sorted, n, sizeof *sorted, compare_places);
+    bfn_status status = check_cover(r, sorted, n);
+    bfn__free(r->ctx, sorted);
+    return status;
 }
 
 static bfn_status check_prefix(bfn_context *ctx, const char *label, const void *bytes, size_t n, size_t *header)
@@ -536,75 +501,13 @@ bfn_status bfn__safetensors_parse(bfn_context *ctx, bfn__safetensors **out, cons
     r.n_data = n - PREFIX - header;
     status = read_header(&r);
     if (status == BFN_OK)
-        status = build_index(&r);
+        status = check_places(&r);
+    if (status == BFN_OK)
+        status = bfn__st_index(st, label);
     if (status != BFN_OK) {
         bfn__safetensors_close(st);
         return status;
     }
     *out = st;
     return BFN_OK;
-}
-
-bfn_status bfn__safetensors_open(bfn_context *ctx, bfn__safetensors **out, const char *path)
-{
-    *out = NULL;
-    bfn__bytes file;
-    bfn_status status = bfn__file_map(ctx, path, BFN__LIMIT_FILE_BYTES, &file);
-    if (status != BFN_OK)
-        return status;
-    status = bfn__safetensors_parse(ctx, out, file.data, file.size, path);
-    if (status != BFN_OK) {
-        bfn__file_unmap(ctx, &file);
-        return status;
-    }
-    (*out)->file = file;
-    return BFN_OK;
-}
-
-void bfn__safetensors_close(bfn__safetensors *st)
-{
-    if (st == NULL)
-        return;
-    bfn_context *ctx = st->ctx;
-    bfn__file_unmap(ctx, &st->file);
-    bfn__free(ctx, st->header);
-    bfn__free(ctx, st->tensors);
-    bfn__free(ctx, st->entries);
-    bfn__free(ctx, st->by_name);
-    bfn__free(ctx, st);
-}
-
-size_t bfn__safetensors_n_tensors(const bfn__safetensors *st)
-{
-    return st->n_tensors;
-}
-
-const bfn__st_tensor *bfn__safetensors_tensor(const bfn__safetensors *st, size_t i)
-{
-    return &st->tensors[i];
-}
-
-const bfn__st_tensor *bfn__safetensors_find(const bfn__safetensors *st, const char *name)
-{
-    size_t low = 0, high = st->n_tensors;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = strcmp(name, st->by_name[middle]->name);
-        if (order == 0)
-            return st->by_name[middle];
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return NULL;
-}
-
-const char *bfn__safetensors_metadata(const bfn__safetensors *st, const char *key)
-{
-    bfn__st_entry wanted = {key, NULL};
-    if (st->n_entries == 0)
-        return NULL;
-    const bfn__st_entry *found = bsearch(&wanted, st->entries, st->n_entries, sizeof wanted, compare_keys);
-    return found != NULL ? found->value : NULL;
 }

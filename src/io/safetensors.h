@@ -1,4 +1,5 @@
-/* safetensors.h: the safetensors format (8-byte header length, JSON header, raw little-endian data). Parsers take bytes, not paths. */
+/* safetensors.h: files of tensors: the safetensors format (8-byte header length, JSON header, raw little-endian data), read and written;
+ * and, through the same handle, whatever else holds named tensors (torch.h). Parsers take bytes, not paths. */
 #ifndef BFN_SAFETENSORS_H
 #define BFN_SAFETENSORS_H
 
@@ -41,12 +42,20 @@ bfn_status bfn__safetensors_parse(bfn_context *ctx, bfn__safetensors **out, cons
                                   const char *label);
 /* Map (or read) a file and parse it; close unmaps. */
 bfn_status bfn__safetensors_open(bfn_context *ctx, bfn__safetensors **out, const char *path);
-void bfn__safetensors_close(bfn__safetensors *st); /* NULL is fine; for both of the above */
+/* The same for any format that is read, which the first bytes tell: safetensors, or PyTorch's (torch.h). */
+bfn_status bfn__tensors_parse(bfn_context *ctx, bfn__safetensors **out, const void *bytes, size_t n, const char *label);
+bfn_status bfn__tensors_open(bfn_context *ctx, bfn__safetensors **out, const char *path);
+void bfn__safetensors_close(bfn__safetensors *st); /* NULL is fine; for all of the above */
+
+/* The bytes of an opened file (NULL, 0 when the handle came from a parser). */
+void bfn__tensors_file(const bfn__safetensors *st, const void **bytes, size_t *n);
 
 size_t bfn__safetensors_n_tensors(const bfn__safetensors *st);
 const bfn__st_tensor *bfn__safetensors_tensor(const bfn__safetensors *st, size_t i);       /* in file order */
 const bfn__st_tensor *bfn__safetensors_find(const bfn__safetensors *st, const char *name); /* NULL: none */
 const char *bfn__safetensors_metadata(const bfn__safetensors *st, const char *key);        /* NULL: none */
+size_t bfn__safetensors_n_metadata(const bfn__safetensors *st);
+const bfn__st_entry *bfn__safetensors_metadata_at(const bfn__safetensors *st, size_t i); /* sorted by key */
 
 /* Convert any dtype to float / double / int64 (count of them). Integers that do not fit are BFN_ERR_INPUT. */
 bfn_status bfn__st_to_f32(bfn_context *ctx, const bfn__st_tensor *t, float *out);
