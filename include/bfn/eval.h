@@ -1,4 +1,4 @@
-/* bfn/eval.h: measure what a model makes: spelling accuracy of text, and the bound on the negative log likelihood of text or images.
+/* bfn/eval.h: measure what a model makes: spelling accuracy and likeness of text, and the bound on the negative log likelihood of text or images.
  */
 #ifndef BFN_EVAL_H
 #define BFN_EVAL_H
@@ -19,6 +19,8 @@ BFN_API BFN_MUST_CHECK bfn_status bfn_speller_open(bfn_context *ctx, bfn_speller
 BFN_API void bfn_speller_close(bfn_speller *speller);
 BFN_API const char *bfn_speller_path(const bfn_speller *speller);
 BFN_API const char *bfn_speller_checksum(const bfn_speller *speller);
+/* Non-zero: the dictionary is the one that the project's numbers are made with (Debian 12's en_US, known by its checksum). */
+BFN_API int bfn_speller_is_pinned(const bfn_speller *speller);
 
 typedef struct bfn_spelling {
     size_t n_strings;
@@ -35,6 +37,85 @@ typedef struct bfn_spelling {
 /* strings: UTF-8, zero-terminated, n of them. Deterministic. */
 BFN_API BFN_MUST_CHECK bfn_status bfn_eval_spelling(bfn_speller *speller, const char *const *strings, size_t n,
                                                     bfn_spelling *result);
+
+/* ---- text beside real text: divergence of short runs, copied spans, and baselines to read the numbers by ---- */
+
+/* A text, split as in training. Its training split is what could have been copied and what the baselines are made from, its test split is the
+ * reference, its validation split gives strings of real text. */
+typedef struct bfn_text_corpus bfn_text_corpus;
+
+typedef struct bfn_text_corpus_options {
+    size_t struct_size;
+    const bfn_model *model; /* its alphabet, its splits and its way of reading (stream or lines); NULL: the fields below */
+    const char *alphabet;   /* "text8" (NULL) or "chars" */
+    int lines;              /* non-zero: a string a line (cut at 4,096 characters); zero: one stream */
+    double fractions[3];    /* training, validation, test; all 0: 0.90, 0.05, 0.05 */
+} bfn_text_corpus_options;
+
+#define BFN_TEXT_CORPUS_OPTIONS_INIT                                                                                   \
+    {                                                                                                                  \
+        sizeof(bfn_text_corpus_options), 0, 0, 0, {0.0, 0.0, 0.0}                                                      \
+    }
+
+/* path: UTF-8, plain or gzip. Takes two passes over the text, and a byte a character of memory (two beyond 256 symbols). BFN_ERR_NOT_FOUND,
+ * BFN_ERR_INPUT (not UTF-8, too short, a split is empty), BFN_ERR_ARGUMENT (options; the model is one of images). */
+BFN_API BFN_MUST_CHECK bfn_status bfn_text_corpus_open(bfn_context *ctx, bfn_text_corpus **out, const char *path,
+                                                       const bfn_text_corpus_options *options);
+BFN_API void bfn_text_corpus_close(bfn_text_corpus *corpus); /* NULL is fine */
+
+typedef struct bfn_text_corpus_info {
+    const char *path, *checksum; /* sha256 of the file's bytes, hex; these live as long as the corpus */
+    size_t n_train, n_valid, n_test; /* characters of each split */
+    size_t n_symbols;                /* of the alphabet */
+} bfn_text_corpus_info;
+BFN_API void bfn_text_corpus_get_info(const bfn_text_corpus *corpus, bfn_text_corpus_info *info);
+
+enum { BFN_TEXT_ORDERS = 5 };
+
+typedef struct bfn_text_scores {
+    bfn_spelling spelling; /* with entropies and duplicates */
+    /* Jensen-Shannon divergence between runs of 1, 2, .. 5 characters in the strings (none crosses a string's end) and in the corpus' test
+     * split, in bits: 0 equal, 1 nothing in common. It falls with the number of strings: compare with the baselines' of as many. NaN
+     * without a corpus. */
+    double divergence[BFN_TEXT_ORDERS];
+    /* Longest run of characters that a string shares with the training split: over all strings, the mean over strings, and where
+     * it is (characters from the string's start; the first one of that length). 0 without a corpus. */
+    size_t longest_copy, copy_string, copy_begin;
+    double mean_copy;
+    size_t n_characters;
+    size_t n_unknown; /* of them outside the corpus' alphabet: they count as one more symbol */
+} bfn_text_scores;
+
+/* strings as for bfn_eval_spelling, of at least one character in all where there is a corpus. corpus may be NULL. Deterministic. */
+BFN_API BFN_MUST_CHECK bfn_status bfn_eval_text(bfn_speller *speller, const bfn_text_corpus *corpus,
+                                                const char *const *strings, size_t n, bfn_text_scores *scores);
+
+typedef enum bfn_text_baseline {
+    BFN_TEXT_UNIFORM = 0, /* every symbol of the alphabet alike */
+    BFN_TEXT_UNIGRAM = 1, /* symbols by their frequency in the training split */
+    BFN_TEXT_FIVEGRAM = 2, /* each symbol by what followed the last four in the training split */
+    BFN_TEXT_REAL = 3      /* the validation split: windows at random places, or lines */
+} bfn_text_baseline;
+enum { BFN_TEXT_N_BASELINES = 4 };
+BFN_API const char *bfn_text_baseline_name(bfn_text_baseline which); /* "5-gram" */
+
+/* The scores of n strings drawn from a baseline, each as long (in characters) as strings[i]; of a corpus of lines the drawn strings have lengths
+ * of their own. A function of the seed. */
+BFN_API BFN_MUST_CHECK bfn_status bfn_eval_text_baseline(bfn_speller *speller, const bfn_text_corpus *corpus,
+                                                         bfn_text_baseline which, uint64_t seed,
+                                                         const char *const *strings, size_t n, bfn_text_scores *scores);
+
+/* Strings from a file: text (a string a line), JSON lines (objects whose "text" is the string) or .npy (class indices [n,D] of the corpus'
+ * alphabet; without a corpus of text8's). What it is follows from the name (.txt, .jsonl), else from the content. */
+typedef struct bfn_text_strings bfn_text_strings;
+BFN_API BFN_MUST_CHECK bfn_status bfn_text_strings_load(bfn_context *ctx, bfn_text_strings **out, const char *path,
+                                                        const bfn_text_corpus *corpus);
+/* The same from bytes in memory; label takes the place of the path. */
+BFN_API BFN_MUST_CHECK bfn_status bfn_text_strings_parse(bfn_context *ctx, bfn_text_strings **out, const void *bytes,
+                                                         size_t n, const char *label, const bfn_text_corpus *corpus);
+BFN_API void bfn_text_strings_free(bfn_text_strings *strings); /* NULL is fine */
+BFN_API size_t bfn_text_strings_n(const bfn_text_strings *strings);
+BFN_API const char *const *bfn_text_strings_list(const bfn_text_strings *strings); /* zero-terminated UTF-8 */
 
 /* ---- bound on the negative log likelihood (2308.07037, equations 11 to 16) ---- */
 

@@ -6,7 +6,7 @@
  * clusters: se = sqrt(n/(n-1) sum_i (c_i - p w_i)^2) / W with w_i words and c_i correct ones in string i, W = sum w_i, p = C/W.
  * Accuracy alone can be won by repeating "the": entropy of characters and words, and the number of duplicates, show that.
  */
-#include "bfn/eval.h"
+#include "eval/spell.h"
 
 #include "base/base.h"
 #include "io/file.h"
@@ -18,6 +18,8 @@
 #include <string.h>
 
 static const char default_dictionary[] = "/usr/share/hunspell/en_US.dic";
+/* Of Debian 12's hunspell-en-us 1:2020.12.07, .aff and then .dic. */
+static const char pinned_checksum[] = "74e70b68050678f57d18917dcd8f23c007f331f26fa8bcb62562bc2a4d2e07d1";
 enum { MAX_DICTIONARY_BYTES = 256 * 1024 * 1024, MAX_WORD_BYTES = 400 };
 
 struct bfn_speller {
@@ -109,6 +111,16 @@ const char *bfn_speller_path(const bfn_speller *speller)
 const char *bfn_speller_checksum(const bfn_speller *speller)
 {
     return speller->checksum;
+}
+
+int bfn_speller_is_pinned(const bfn_speller *speller)
+{
+    return strcmp(speller->checksum, pinned_checksum) == 0;
+}
+
+bfn_context *bfn__speller_context(const bfn_speller *speller)
+{
+    return speller->ctx;
 }
 
 /* Words and correct words of one string; inner: without its first and last token. */

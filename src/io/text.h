@@ -63,6 +63,10 @@ void bfn__textset_destroy(bfn__textset *set);
 const bfn__alphabet *bfn__textset_alphabet(const bfn__textset *set);
 size_t bfn__textset_n_symbols(const bfn__textset *set, bfn__split which);   /* characters (stream) or lines */
 size_t bfn__textset_n_sequences(const bfn__textset *set, bfn__split which); /* disjoint windows, or lines */
+/* The symbols of a split as they stand there: one piece (stream), or a piece a line, without padding and in an order that is not the file's. */
+size_t bfn__textset_n_pieces(const bfn__textset *set, bfn__split which);
+size_t bfn__textset_piece_size(const bfn__textset *set, bfn__split which, size_t piece);
+void bfn__textset_read(const bfn__textset *set, bfn__split which, size_t piece, size_t begin, size_t n, uint16_t *out);
 /* Sequence i of a split (disjoint windows in order, or lines): int32 [T]. */
 void bfn__textset_sequence(const bfn__textset *set, bfn__split which, size_t i, int32_t *out);
 /* The training sequence number `index` of an endless shuffled order that depends on the seed alone: stream: a window at a uniformly

@@ -271,6 +271,19 @@ static void histogram(const uint8_t *symbols, size_t n, size_t K, uint64_t *coun
         counts[k] = tables[0][k] + tables[1][k] + tables[2][k] + tables[3][k];
 }
 
+/* Where a piece begins, and its size. */
+static size_t piece_begin(const bfn__textset *set, bfn__split which, size_t piece, size_t *size)
+{
+    if (!set->lines) {
+        *size = bfn__textset_n_symbols(set, which);
+        return set->bounds[which];
+    }
+    size_t line = bfn__permute(SPLIT_SEED, 0, set->n_lines, set->bounds[which] + piece);
+    size_t begin = line > 0 ? set->ends[line - 1] : 0;
+    *size = set->ends[line] - begin;
+    return begin;
+}
+
 /* How often each symbol occurs in the training split: in all (stream), at each position (lines). */
 static bfn_status count(bfn__textset *set)
 {
@@ -289,8 +302,7 @@ static bfn_status count(bfn__textset *set)
         return BFN_OK;
     }
     for (size_t rank = 0; rank < set->bounds[1]; rank++) {
-        size_t line = bfn__permute(SPLIT_SEED, 0, set->n_lines, rank);
-        size_t begin = line > 0 ? set->ends[line - 1] : 0, length = set->ends[line] - begin;
+        size_t length, begin = piece_begin(set, BFN__SPLIT_TRAIN, rank, &length);
         for (size_t t = 0; t < T; t++)
             set->counts[t * K + (t < length ? symbol_at(set, begin + t) : bfn__alphabet_pad(set->alphabet))]++;
     }
@@ -365,25 +377,46 @@ size_t bfn__textset_n_sequences(const bfn__textset *set, bfn__split which)
     return bfn__textset_n_symbols(set, which) / (set->lines ? 1 : set->T);
 }
 
+size_t bfn__textset_n_pieces(const bfn__textset *set, bfn__split which)
+{
+    return set->lines ? bfn__textset_n_symbols(set, which) : 1;
+}
+
+size_t bfn__textset_piece_size(const bfn__textset *set, bfn__split which, size_t piece)
+{
+    size_t size;
+    (void)piece_begin(set, which, piece, &size);
+    return size;
+}
+
+void bfn__textset_read(const bfn__textset *set, bfn__split which, size_t piece, size_t begin, size_t n, uint16_t *out)
+{
+    size_t unused, first = piece_begin(set, which, piece, &unused) + begin;
+    for (size_t i = 0; i < n; i++)
+        out[i] = (uint16_t)symbol_at(set, first + i);
+}
+
 static void copy_window(const bfn__textset *set, size_t begin, int32_t *out)
 {
     for (size_t i = 0; i < set->T; i++)
         out[i] = symbol_at(set, begin + i);
 }
 
-static void copy_line(const bfn__textset *set, size_t line, int32_t *out)
+static void copy_line(const bfn__textset *set, size_t begin, size_t length, int32_t *out)
 {
-    size_t begin = line > 0 ? set->ends[line - 1] : 0, length = set->ends[line] - begin;
     for (size_t i = 0; i < set->T; i++)
         out[i] = i < length ? symbol_at(set, begin + i) : bfn__alphabet_pad(set->alphabet);
 }
 
 void bfn__textset_sequence(const bfn__textset *set, bfn__split which, size_t i, int32_t *out)
 {
-    if (set->lines)
-        copy_line(set, bfn__permute(SPLIT_SEED, 0, set->n_lines, set->bounds[which] + i), out);
-    else
+    size_t length;
+    if (set->lines) {
+        size_t begin = piece_begin(set, which, i, &length);
+        copy_line(set, begin, length, out);
+    } else {
         copy_window(set, set->bounds[which] + i * set->T, out);
+    }
 }
 
 void bfn__textset_training(const bfn__textset *set, uint64_t seed, uint64_t index, int32_t *out)
