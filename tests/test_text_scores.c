@@ -22,8 +22,8 @@ static bfn_speller *speller;
 /* English-like: common words, each a function of the one before and a coin. */
 static char *make_text(uint64_t seed, char end)
 {
-    static const char *const words[] = {"the", "house", "stands", "near", "a", "river", "that", "flows", "between", "green", "hills",
-                                        "and", "old", "trees", "of", "oak"};
+    static const char *const words[] = {"the",     "house", "stands", "near", "a",   "river", "that", "flows",
+                                        "between", "green", "hills",  "and",  "old", "trees", "of",   "oak"};
     char *text = malloc(WORDS * 9), *at = text;
     size_t word = 0;
     for (size_t i = 0; i < WORDS; i++) {
@@ -241,9 +241,12 @@ static void strings_of_a_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(finds_copies),          cmocka_unit_test(divergence_of_known_texts),
-        cmocka_unit_test(baselines_in_their_order), cmocka_unit_test(lines),
-        cmocka_unit_test(refusals),              cmocka_unit_test(strings_of_a_file),
+        cmocka_unit_test(finds_copies),
+        cmocka_unit_test(divergence_of_known_texts),
+        cmocka_unit_test(baselines_in_their_order),
+        cmocka_unit_test(lines),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(strings_of_a_file),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

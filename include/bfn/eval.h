@@ -46,15 +46,19 @@ typedef struct bfn_text_corpus bfn_text_corpus;
 
 typedef struct bfn_text_corpus_options {
     size_t struct_size;
-    const bfn_model *model; /* its alphabet, its splits and its way of reading (stream or lines); NULL: the fields below */
-    const char *alphabet;   /* "text8" (NULL) or "chars" */
-    int lines;              /* non-zero: a string a line (cut at 4,096 characters); zero: one stream */
-    double fractions[3];    /* training, validation, test; all 0: 0.90, 0.05, 0.05 */
+    const bfn_model
+        *model; /* its alphabet, its splits and its way of reading (stream or lines); NULL: the fields below */
+    const char *alphabet; /* "text8" (NULL) or "chars" */
+    int lines;            /* non-zero: a string a line (cut at 4,096 characters); zero: one stream */
+    double fractions[3];  /* training, validation, test; all 0: 0.90, 0.05, 0.05 */
 } bfn_text_corpus_options;
 
 #define BFN_TEXT_CORPUS_OPTIONS_INIT                                                                                   \
     {                                                                                                                  \
-        sizeof(bfn_text_corpus_options), 0, 0, 0, {0.0, 0.0, 0.0}                                                      \
+        sizeof(bfn_text_corpus_options), 0, 0, 0,                                                                      \
+        {                                                                                                              \
+            0.0, 0.0, 0.0                                                                                              \
+        }                                                                                                              \
     }
 
 /* path: UTF-8, plain or gzip. Takes two passes over the text, and a byte a character of memory (two beyond 256 symbols). BFN_ERR_NOT_FOUND,
@@ -64,7 +68,7 @@ BFN_API BFN_MUST_CHECK bfn_status bfn_text_corpus_open(bfn_context *ctx, bfn_tex
 BFN_API void bfn_text_corpus_close(bfn_text_corpus *corpus); /* NULL is fine */
 
 typedef struct bfn_text_corpus_info {
-    const char *path, *checksum; /* sha256 of the file's bytes, hex; these live as long as the corpus */
+    const char *path, *checksum;     /* sha256 of the file's bytes, hex; these live as long as the corpus */
     size_t n_train, n_valid, n_test; /* characters of each split */
     size_t n_symbols;                /* of the alphabet */
 } bfn_text_corpus_info;
@@ -91,8 +95,8 @@ BFN_API BFN_MUST_CHECK bfn_status bfn_eval_text(bfn_speller *speller, const bfn_
                                                 const char *const *strings, size_t n, bfn_text_scores *scores);
 
 typedef enum bfn_text_baseline {
-    BFN_TEXT_UNIFORM = 0, /* every symbol of the alphabet alike */
-    BFN_TEXT_UNIGRAM = 1, /* symbols by their frequency in the training split */
+    BFN_TEXT_UNIFORM = 0,  /* every symbol of the alphabet alike */
+    BFN_TEXT_UNIGRAM = 1,  /* symbols by their frequency in the training split */
     BFN_TEXT_FIVEGRAM = 2, /* each symbol by what followed the last four in the training split */
     BFN_TEXT_REAL = 3      /* the validation split: windows at random places, or lines */
 } bfn_text_baseline;

@@ -21,18 +21,18 @@ enum {
     TABLE_MAX = 16 << 20, /* entries of next[] */
     BUFFER = 4096,        /* symbols that are read at once */
     PART = 1 << 20,       /* symbols of a part */
-    MIN_WIDTH = 16, /* few symbols: best[] is what takes the memory */
+    MIN_WIDTH = 16,       /* few symbols: best[] is what takes the memory */
     N_SYMBOLS = 1 << 16
 };
 
 typedef struct automaton {
     bfn_context *ctx;
-    size_t K;                     /* different symbols */
-    uint16_t *compact;            /* [N_SYMBOLS] symbol to 1 .. K; 0: occurs in no string */
-    uint32_t *next;               /* [n_max, K + 1]; 0: none (nothing leads to the root, state 0) */
-    uint32_t *link, *length;      /* [n_max] */
-    uint32_t *reach;              /* [n_max] */
-    uint32_t *best;               /* [n_workers, n_max] */
+    size_t K;                /* different symbols */
+    uint16_t *compact;       /* [N_SYMBOLS] symbol to 1 .. K; 0: occurs in no string */
+    uint32_t *next;          /* [n_max, K + 1]; 0: none (nothing leads to the root, state 0) */
+    uint32_t *link, *length; /* [n_max] */
+    uint32_t *reach;         /* [n_max] */
+    uint32_t *best;          /* [n_workers, n_max] */
     size_t n, n_max, n_workers, longest;
 } automaton;
 

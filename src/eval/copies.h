@@ -13,7 +13,8 @@ typedef struct bfn__copy_source {
 } bfn__copy_source;
 
 typedef struct bfn__copy {
-    size_t length, begin; /* of the longest run of symbols that the text has too, and where in the string it begins (the first such) */
+    size_t length,
+        begin; /* of the longest run of symbols that the text has too, and where in the string it begins (the first such) */
 } bfn__copy;
 
 /* strings[i] has lengths[i] symbols; copies [n]. `read` is called from several threads. Time: one pass over the text for every few hundred

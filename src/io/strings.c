@@ -96,8 +96,8 @@ static bfn_status decode_rows(bfn_context *ctx, bfn__strings *out, const int64_t
         for (size_t d = 0; status == BFN_OK && d < D; d++) {
             int64_t value = values[i * D + d];
             if (value < 0 || (uint64_t)value >= bfn__alphabet_size(alphabet))
-                status = bfn__fail(ctx, BFN_ERR_INPUT, "%s: row %zu holds index %lld, the alphabet has %zu symbols", label,
-                                   i, (long long)value, bfn__alphabet_size(alphabet));
+                status = bfn__fail(ctx, BFN_ERR_INPUT, "%s: row %zu holds index %lld, the alphabet has %zu symbols",
+                                   label, i, (long long)value, bfn__alphabet_size(alphabet));
             else
                 row[d] = (int32_t)value;
         }
@@ -118,8 +118,9 @@ static bfn_status parse_npy(bfn_context *ctx, bfn__strings *out, const void *byt
     if (status != BFN_OK)
         return status;
     if (t.rank != 2 || t.dtype < BFN__DTYPE_I64)
-        return bfn__fail(ctx, BFN_ERR_INPUT, "%s: an array of %s with %d dimensions, class indices [n, positions] are wanted",
-                         label, bfn__dtype_name(t.dtype), t.rank);
+        return bfn__fail(ctx, BFN_ERR_INPUT,
+                         "%s: an array of %s with %d dimensions, class indices [n, positions] are wanted", label,
+                         bfn__dtype_name(t.dtype), t.rank);
     int64_t *values = bfn__calloc(ctx, t.count, sizeof *values);
     status = values != NULL ? bfn__st_to_i64(ctx, &t, values) : BFN_ERR_MEMORY;
     if (status == BFN_OK && t.count > 0)
