@@ -284,9 +284,12 @@ static void k_to_bf16(size_t n, const float *x, uint16_t *y)
 {
     typedef uint16_t vh __attribute__((vector_size(W * 2), aligned(2), may_alias));
     typedef uint32_t vu __attribute__((vector_size(W * 4), aligned(4), may_alias));
-    for (size_t i = 0; i < n; i += W) {
-        vh h = __builtin_convertvector((vu)bf16_bits(load_n(x + i, n - i)) >> 16, vh);
-        memcpy(y + i, &h, (n - i >= W ? W : n - i) * sizeof *y);
+    size_t i = 0;
+    for (; i + W <= n; i += W)
+        *(vh *)(y + i) = __builtin_convertvector((vu)bf16_bits(load(x + i)) >> 16, vh);
+    if (i < n) {
+        vh h = __builtin_convertvector((vu)bf16_bits(load_part(x + i, n - i)) >> 16, vh);
+        memcpy(y + i, &h, (n - i) * sizeof *y);
     }
 }
 

@@ -1,7 +1,7 @@
 /* op_linear.c: y = act(x W^T + bias) + residual, and its backward pass.
  *
- * Forward runs on tiles of at most 128 rows of one sample by at most 384 columns, each computed by one thread with one product
- * and its epilogue while the tile is in cache. Tiles never cross a sample and their sizes depend on the shape alone, so a
+ * Forward runs on tiles of at most 128 rows of one sample by at most 768 columns (half of that where a sample is one tile high, so that there
+ * is work for several threads), each computed by one thread with one product and its epilogue while the tile is in cache. Tiles never cross a sample and their sizes depend on the shape alone, so a
  * sample's output is the same for every batch size and number of threads. The weights are packed once, transposed to [in, out] with a padded
  * row stride: that is the layout oneDNN's product reads fastest.
  * Backward: dX = dY W on tiles of rows; dW += dY^T X on tiles of W's rows, each summed over all samples by one product, so it depends
@@ -27,7 +27,8 @@ static linear_run make_run(bfn__exec *e, const bfn__step *s, size_t n)
     size_t rows = e->values[s->out].rows, cols = e->values[s->out].cols;
     run.tile_rows = bfn__ceil_div(rows, bfn__ceil_div(rows, BFN__TILE_ROWS));
     run.tiles_a_sample = bfn__ceil_div(rows, run.tile_rows);
-    run.tile_cols = bfn__ceil_div(bfn__ceil_div(cols, bfn__ceil_div(cols, BFN__TILE_COLS)), 16) * 16;
+    size_t widest = run.tiles_a_sample > 1 ? BFN__TILE_COLS : BFN__TILE_COLS / 2;
+    run.tile_cols = bfn__ceil_div(bfn__ceil_div(cols, bfn__ceil_div(cols, widest)), 16) * 16;
     run.col_tiles = bfn__ceil_div(cols, run.tile_cols);
     return run;
 }

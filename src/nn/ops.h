@@ -7,7 +7,7 @@
 #include "nn/kernels.h"
 #include "nn/plan.h"
 
-enum { BFN__TILE_ROWS = 128, BFN__TILE_COLS = 384, BFN__PIECE_ROWS = 256, BFN__PIECE_PIXELS = 4096 };
+enum { BFN__TILE_ROWS = 128, BFN__TILE_COLS = 768, BFN__PIECE_ROWS = 256, BFN__PIECE_PIXELS = 4096 };
 
 static inline size_t bfn__ceil_div(size_t a, size_t b)
 {
