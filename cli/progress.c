@@ -56,22 +56,21 @@ static void rate_text(const bfn_train_progress *s, char text[24])
         snprintf(text, 24, s->images && rate < 99.95 ? "%.1f %s" : "%.0f %s", rate, what);
 }
 
-enum { N_PARTS = 5, PART_BYTES = 48 };
-
-static void describe(const cli_progress *p, const bfn_train_progress *s, char parts[N_PARTS][PART_BYTES])
+static cli_progress_view describe(const cli_progress *p, const bfn_train_progress *s)
 {
+    cli_progress_view v = {.part = (double)s->step / (double)s->n_steps, .order = {0, 1, 4, 2, 3}};
     char rate[24], left[32];
     const char *unit = s->images ? "bits/dim" : "bits/char";
     rate_text(s, rate);
     cli_duration(s->seconds_left, left);
-    snprintf(parts[0], PART_BYTES, "step %llu/%llu", (unsigned long long)s->step, (unsigned long long)s->n_steps);
-    snprintf(parts[1], PART_BYTES, "loss %.4f", p->loss);
+    snprintf(v.texts[0], CLI_PROGRESS_BYTES, "step %llu/%llu", (unsigned long long)s->step,
+             (unsigned long long)s->n_steps);
+    snprintf(v.texts[1], CLI_PROGRESS_BYTES, "loss %.4f", p->loss);
     if (isfinite(s->valid_bound))
-        snprintf(parts[2], PART_BYTES, s->valid_bound < 1000.0 ? "%.3f %s" : "%.2g %s", s->valid_bound, unit);
-    else
-        parts[2][0] = '\0';
-    snprintf(parts[3], PART_BYTES, "%s", rate);
-    snprintf(parts[4], PART_BYTES, "%s left", left);
+        snprintf(v.texts[2], CLI_PROGRESS_BYTES, s->valid_bound < 1000.0 ? "%.3f %s" : "%.2g %s", s->valid_bound, unit);
+    snprintf(v.texts[3], CLI_PROGRESS_BYTES, "%s", rate);
+    snprintf(v.texts[4], CLI_PROGRESS_BYTES, "%s left", left);
+    return v;
 }
 
 static void draw_bar(const cli_progress *p, double part, size_t cells)
@@ -86,57 +85,58 @@ static void draw_bar(const cli_progress *p, double part, size_t cells)
         fputs("\033[0m", stderr);
 }
 
-static void draw(cli_progress *p, const bfn_train_progress *s)
+static void draw(cli_progress *p, const cli_progress_view *v)
 {
-    char parts[N_PARTS][PART_BYTES];
-    static const size_t order[N_PARTS] = {0, 1, 4, 2, 3}; /* the most wanted first */
-    bool shown[N_PARTS] = {false};
+    bool shown[CLI_PROGRESS_PARTS] = {false};
     size_t columns = cli_columns(STDERR_FILENO), used = 4; /* "100%" */
-    describe(p, s, parts);
-    for (size_t k = 0; k < N_PARTS; k++) {
-        size_t n = strlen(parts[order[k]]);
+    for (size_t k = 0; k < CLI_PROGRESS_PARTS; k++) {
+        size_t n = strlen(v->texts[v->order[k]]);
         if (n == 0 || used + n + 2 >= columns)
             continue;
         used += n + 2;
-        shown[order[k]] = true;
+        shown[v->order[k]] = true;
     }
     size_t room = columns > used + 3 ? columns - used - 3 : 0;
-    double part = (double)s->step / (double)s->n_steps;
     fputs("\r\033[K", stderr);
     if (room >= 6) {
-        draw_bar(p, part, room < 40 ? room : 40);
+        draw_bar(p, v->part, room < 40 ? room : 40);
         fputs("  ", stderr);
     }
-    fprintf(stderr, "%3.0f%%", floor(100.0 * part));
-    for (size_t k = 0; k < N_PARTS; k++)
+    fprintf(stderr, "%3.0f%%", floor(100.0 * v->part));
+    for (size_t k = 0; k < CLI_PROGRESS_PARTS; k++)
         if (shown[k])
-            fprintf(stderr, "  %s", parts[k]);
+            fprintf(stderr, "  %s", v->texts[k]);
     fflush(stderr);
     p->drawn = true;
 }
 
-static void plain(const cli_progress *p, const bfn_train_progress *s)
+static void plain(const cli_progress_view *v)
 {
-    char parts[N_PARTS][PART_BYTES];
-    describe(p, s, parts);
-    fprintf(stderr, "%s", parts[0]);
-    for (size_t k = 1; k < N_PARTS; k++)
-        if (parts[k][0] != '\0')
-            fprintf(stderr, ", %s", parts[k]);
+    const char *between = "";
+    for (size_t k = 0; k < CLI_PROGRESS_PARTS; k++)
+        if (v->texts[k][0] != '\0') {
+            fprintf(stderr, "%s%s", between, v->texts[k]);
+            between = ", ";
+        }
     fputc('\n', stderr);
+}
+
+void cli_progress_show(cli_progress *p, const cli_progress_view *view, bool last)
+{
+    double time = cli_seconds();
+    if (!last && time - p->last < (p->terminal ? 0.1 : p->interval))
+        return;
+    p->last = time;
+    if (p->terminal)
+        draw(p, view);
+    else
+        plain(view);
 }
 
 void cli_progress_step(cli_progress *p, const bfn_train_progress *s)
 {
-    double time = cli_seconds();
-    bool last = s->step == s->n_steps;
     if (isfinite(s->loss))
         p->loss = s->loss;
-    if (p->terminal && (last || time - p->last >= 0.1)) {
-        p->last = time;
-        draw(p, s);
-    } else if (!p->terminal && (last || time - p->last >= p->interval)) {
-        p->last = time;
-        plain(p, s);
-    }
+    const cli_progress_view view = describe(p, s);
+    cli_progress_show(p, &view, s->step == s->n_steps);
 }

@@ -25,7 +25,7 @@ int cli_solver_failure(const cli_command *command, const bfn_context *ctx, bfn_s
     return cli_usage(command, "%s", message);
 }
 
-int cli_solver_check(const cli_command *command, bfn_context *ctx, const bfn_solver_options *solver, const char *method)
+bfn_status cli_solver_plan(bfn_context *ctx, const bfn_solver_options *solver)
 {
     bfn_flow flow = BFN_FLOW_INIT;
     flow.kind = BFN_DATA_DISCRETE;
@@ -35,24 +35,32 @@ int cli_solver_check(const cli_command *command, bfn_context *ctx, const bfn_sol
     bfn_plan *plan = NULL;
     bfn_status status = bfn_plan_create(ctx, &plan, &flow, solver);
     bfn_plan_destroy(plan);
+    return status;
+}
+
+int cli_solver_check(const cli_command *command, bfn_context *ctx, const bfn_solver_options *solver, const char *method)
+{
+    bfn_status status = cli_solver_plan(ctx, solver);
     return status == BFN_OK ? 0 : cli_solver_failure(command, ctx, status, method);
 }
 
 /* "0.001,0.2,1" after "list:". */
-static bool parse_list(const cli_command *command, const char *text, cli_solver_values *v, bfn_solver_options *solver)
+static bool parse_list(const cli_command *command, const char *option, const char *text, cli_solver_values *v,
+                       bfn_solver_options *solver)
 {
     size_t n = 0;
     for (const char *c = text;; c++) {
         char number[64];
         size_t length = strcspn(c, ",");
         if (n == CLI_MAX_TIMES) {
-            cli_usage(command, "--grid: more than %d times", CLI_MAX_TIMES);
+            cli_usage(command, "--%s: more than %d times", option, CLI_MAX_TIMES);
             return false;
         }
         snprintf(number, sizeof number, "%.*s", (int)(length < 60 ? length : 60), c);
         if (!cli_number(number, &v->times[n]) || v->times[n] < 0.0 || v->times[n] > 1.0 ||
             (n > 0 && v->times[n] <= v->times[n - 1])) {
-            cli_usage(command, "--grid: found \"%s\" as time %zu, needs increasing numbers from 0 to 1", number, n);
+            cli_usage(command, "--%s: found \"%s\" as time %zu, needs increasing numbers from 0 to 1", option, number,
+                      n);
             return false;
         }
         n++;
@@ -61,7 +69,7 @@ static bool parse_list(const cli_command *command, const char *text, cli_solver_
             break;
     }
     if (n < 2 || v->times[n - 1] < 1.0) {
-        cli_usage(command, "--grid: found \"list:%s\", needs two times or more, the last of them 1", text);
+        cli_usage(command, "--%s: found \"list:%s\", needs two times or more, the last of them 1", option, text);
         return false;
     }
     solver->grid = BFN_GRID_LIST;
@@ -70,7 +78,7 @@ static bool parse_list(const cli_command *command, const char *text, cli_solver_
     return true;
 }
 
-static bool parse_grid(const cli_command *command, cli_solver_values *v, bfn_solver_options *solver)
+bool cli_solver_grid(const cli_command *command, const char *option, cli_solver_values *v, bfn_solver_options *solver)
 {
     if (strcmp(v->grid, "time") == 0) {
         solver->grid = BFN_GRID_TIME;
@@ -79,13 +87,13 @@ static bool parse_grid(const cli_command *command, cli_solver_values *v, bfn_sol
     } else if (strncmp(v->grid, "power:", 6) == 0) {
         solver->grid = BFN_GRID_POWER;
         if (!cli_number(v->grid + 6, &solver->power) || solver->power < 0.1 || solver->power > 10.0) {
-            cli_usage(command, "--grid: found \"%s\", needs power:R with R from 0.1 to 10", v->grid);
+            cli_usage(command, "--%s: found \"%s\", needs power:R with R from 0.1 to 10", option, v->grid);
             return false;
         }
     } else if (strncmp(v->grid, "list:", 5) == 0) {
-        return parse_list(command, v->grid + 5, v, solver);
+        return parse_list(command, option, v->grid + 5, v, solver);
     } else {
-        cli_usage(command, "--grid: found \"%s\", needs time, logsnr, power:R or list:T0,T1,...,1", v->grid);
+        cli_usage(command, "--%s: found \"%s\", needs time, logsnr, power:R or list:T0,T1,...,1", option, v->grid);
         return false;
     }
     return true;
@@ -121,7 +129,7 @@ bool cli_solver_resolve(const cli_command *command, bfn_context *ctx, cli_solver
         cli_solver_failure(command, ctx, status, "--method");
         return false;
     }
-    if (!parse_grid(command, v, solver) || !resolve_length(command, v, solver))
+    if (!cli_solver_grid(command, "grid", v, solver) || !resolve_length(command, v, solver))
         return false;
     solver->eta_is_set = v->eta >= 0.0;
     solver->eta = v->eta >= 0.0 ? v->eta : 0.0;

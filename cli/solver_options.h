@@ -49,9 +49,16 @@ typedef struct cli_solver_values {
  * cli_fail. Returns the exit code. method: "--method", or what the command calls it. */
 int cli_solver_failure(const cli_command *command, const bfn_context *ctx, bfn_status status, const char *method);
 
+/* A plan of these options without a model, made and dropped; the message is in ctx. */
+bfn_status cli_solver_plan(bfn_context *ctx, const bfn_solver_options *solver);
+
 /* Judge the options without a model: how many steps and evaluations a method can spend does not depend on it. 0, or the exit code. */
 int cli_solver_check(const cli_command *command, bfn_context *ctx, const bfn_solver_options *solver,
                      const char *method);
+
+/* The text values->grid into the solver's grid (times stay in `values`). false: the message, about --option, is out. */
+bool cli_solver_grid(const cli_command *command, const char *option, cli_solver_values *values,
+                     bfn_solver_options *solver);
 
 /* Values into solver options (times stay in `values`). false: the message is out. */
 bool cli_solver_resolve(const cli_command *command, bfn_context *ctx, cli_solver_values *values,

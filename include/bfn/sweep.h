@@ -1,0 +1,80 @@
+/* bfn/sweep.h: a table of samplers run on one model, scored, and written down: what the figures of arXiv 2404.15766 are made of.
+ *
+ * A cell is a sampler and a seed. Each is sampled, timed and scored once; its line goes to OUT/cells.jsonl and to disk before the next cell
+ * begins, so a sweep that was killed goes on where it was. From the lines come
+ *   results.csv    a row a cell: settings, scores with standard errors, what made them. The same whenever and however often it was stopped
+ *   times.csv      seconds of each cell's sampling
+ *   results.json   all of it, and the mean over seeds for each sampler
+ *   report.html    plots, tables, samples and settings in one file
+ */
+#ifndef BFN_SWEEP_H
+#define BFN_SWEEP_H
+
+#include "bfn/eval.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct bfn_sweep_cell {
+    bfn_solver_options solver; /* n_evaluations or n_steps set */
+    bfn_clip clip;             /* continuous data */
+    uint64_t seed;
+} bfn_sweep_cell;
+
+typedef struct bfn_sweep_progress {
+    size_t cell, n_cells;   /* cells that are finished */
+    double part;            /* of the whole work, 0..1 */
+    double seconds_left;    /* NaN: not known yet */
+    const char *method;     /* of the cell in work; NULL between cells */
+    size_t evaluations;     /* ... its network evaluations */
+    const char *value_name; /* a cell was finished just now: its first score; NULL */
+    double value, error;
+    const char *unit; /* of these: "%" */
+} bfn_sweep_progress;
+
+typedef struct bfn_sweep_options {
+    size_t struct_size;
+    const char *out_dir; /* made when it is not there */
+    const bfn_sweep_cell *cells;
+    size_t n_cells;
+    size_t n;       /* samples a cell; 0: 100 */
+    uint64_t first; /* number of the first sample */
+    size_t batch;   /* samples a network call; 0: 16 */
+    size_t n_shown; /* samples a cell that the report shows, at most 64; 0: 8 pictures, 2 texts */
+    const char
+        *metrics; /* names separated by commas (bfn_sweep_metric_name); "none"; NULL: those that need nothing else */
+    const char *dictionary; /* of the spelling accuracy; NULL: Debian's en_US */
+    const char *title;      /* of the report; NULL: one is made from the model */
+    const char *command;    /* how the sweep was asked for, shown in the report; NULL */
+    const char *model_path; /* shown in the report; NULL */
+    int (*progress)(void *user,
+                    const bfn_sweep_progress *progress); /* may be NULL; non-zero return stops: BFN_CANCELLED */
+    void *user;
+} bfn_sweep_options;
+
+#define BFN_SWEEP_OPTIONS_INIT                                                                                         \
+    {                                                                                                                  \
+        sizeof(bfn_sweep_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                            \
+    }
+
+typedef struct bfn_sweep_summary {
+    size_t n_cells; /* different ones: cells that come to the same are run once */
+    size_t n_found; /* were there from an earlier run */
+    size_t n_done;  /* are there now */
+} bfn_sweep_summary;
+
+/* Metrics by number, NULL behind the last: name, and a line on each. */
+BFN_API const char *bfn_sweep_metric_name(size_t i);
+BFN_API const char *bfn_sweep_metric_text(size_t i);
+
+/* Runs the cells that OUT/cells.jsonl does not have. summary (may be NULL) is filled whatever happens. After BFN_CANCELLED the files show what
+ * is finished. BFN_ERR_ARGUMENT: a cell that has no plan; a metric for another kind of model; a folder that holds a sweep of other settings
+ * (the message names the one that differs); another process at work there. BFN_ERR_INPUT: a broken cells.jsonl. */
+BFN_API BFN_MUST_CHECK bfn_status bfn_sweep(bfn_model *model, const bfn_sweep_options *options,
+                                            bfn_sweep_summary *summary);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,286 @@
+/* sweep_results.c: results.csv, times.csv and results.json of a sweep (bfn/sweep.h).
+ *
+ * results.csv has no times: it is the same for every run of the same settings, so two of them can be compared byte by byte.
+ */
+#include "eval/sweep.h"
+
+#include "io/file.h"
+#include "io/yaml.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PATH_BYTES = 4096 };
+
+/* Columns that not every sampler has are there for all. */
+static const char *const setting_columns[] = {"method", "corrector", "evaluations", "steps", "grid", "eta",
+                                              "start",  "last",      "prediction",  "noise", "clip", "seed"};
+enum { N_SETTINGS = sizeof setting_columns / sizeof setting_columns[0] };
+
+/* ---- points ---- */
+
+/* Equal in all but the seed. */
+static bool same_sampler(const bfn__cell *a, const bfn__cell *b)
+{
+    for (size_t i = 0; i < N_SETTINGS; i++) {
+        const char *key = setting_columns[i];
+        const char *va = bfn_record_get(a->settings, key), *vb = bfn_record_get(b->settings, key);
+        if (strcmp(key, "seed") != 0 && ((va == NULL) != (vb == NULL) || (va != NULL && strcmp(va, vb) != 0)))
+            return false;
+    }
+    return true;
+}
+
+/* Sums become means: seeds are independent, so the error of the mean of n is sqrt(sum of squares)/n; values that come without an error
+ * get one from how far the seeds differ. */
+static void add_cell(const bfn__sweep *s, bfn__point *p, const bfn__cell *cell, bfn__value *squares)
+{
+    p->n_seeds++;
+    p->seconds += cell->seconds;
+    for (size_t i = 0; i < s->n_values; i++) {
+        bfn__value v = cell->values[i];
+        p->values[i].value += v.value;
+        p->values[i].error += v.error * v.error;
+        squares[i].value += v.value * v.value;
+    }
+}
+
+static void finish_point(const bfn__sweep *s, bfn__point *p, const bfn__value *squares)
+{
+    double n = (double)p->n_seeds;
+    p->seconds /= n;
+    for (size_t i = 0; i < s->n_values; i++) {
+        double mean = p->values[i].value / n, spread = fmax(0.0, squares[i].value / n - mean * mean);
+        p->values[i].error = s->values[i].has_error ? sqrt(p->values[i].error) / n
+                             : n > 1.0              ? sqrt(spread / (n - 1.0))
+                                                    : (double)NAN;
+        p->values[i].value = mean;
+    }
+}
+
+bfn_status bfn__points_make(const bfn__sweep *s, bfn__point **points, size_t *n)
+{
+    *n = 0;
+    *points = bfn__calloc(s->ctx, s->n_cells, sizeof **points);
+    if (*points == NULL)
+        return BFN_ERR_MEMORY;
+    for (size_t i = 0; i < s->n_cells; i++) {
+        const bfn__cell *cell = &s->cells[i];
+        bool first = cell->done;
+        for (size_t j = 0; j < *n && first; j++)
+            first = !same_sampler((*points)[j].cell, cell);
+        if (!first)
+            continue;
+        bfn__point *p = &(*points)[(*n)++];
+        bfn__value squares[BFN__MAX_VALUES] = {{0}};
+        *p = (bfn__point){.cell = cell};
+        for (size_t j = i; j < s->n_cells; j++)
+            if (s->cells[j].done && same_sampler(cell, &s->cells[j]))
+                add_cell(s, p, &s->cells[j], squares);
+        finish_point(s, p, squares);
+    }
+    return BFN_OK;
+}
+
+/* ---- CSV ---- */
+
+static bfn_status put_field(bfn__writer *w, const char *text, bool first)
+{
+    bfn_status status = first ? BFN_OK : bfn__writer_write(w, ",", 1);
+    bool quoted = strpbrk(text, ",\"\n") != NULL; /* grid lists hold commas */
+    if (status == BFN_OK && quoted)
+        status = bfn__writer_write(w, "\"", 1);
+    if (status == BFN_OK)
+        status = bfn__writer_write(w, text, strlen(text));
+    if (status == BFN_OK && quoted)
+        status = bfn__writer_write(w, "\"", 1);
+    return status;
+}
+
+static bfn_status put_number(bfn__writer *w, double value)
+{
+    char text[BFN__NUMBER_TEXT_MAX] = "";
+    if (isfinite(value))
+        bfn__format_number(value, text);
+    return put_field(w, text, false);
+}
+
+static bfn_status put_settings(bfn__writer *w, const bfn__cell *cell)
+{
+    bfn_status status = BFN_OK;
+    for (size_t i = 0; i < N_SETTINGS && status == BFN_OK; i++) {
+        const char *value = cell == NULL ? setting_columns[i] : bfn_record_get(cell->settings, setting_columns[i]);
+        status = put_field(w, value != NULL ? value : "", i == 0);
+    }
+    return status;
+}
+
+static bfn_status put_head(const bfn__sweep *s, bfn__writer *w)
+{
+    char name[96];
+    bfn_status status = put_settings(w, NULL);
+    for (size_t i = 0; i < s->n_values && status == BFN_OK; i++) {
+        status = put_field(w, s->values[i].name, false);
+        snprintf(name, sizeof name, "%s_se", s->values[i].name);
+        if (status == BFN_OK && s->values[i].has_error)
+            status = put_field(w, name, false);
+    }
+    for (size_t i = 0; i < bfn_record_n(s->header) && status == BFN_OK; i++)
+        status = put_field(w, bfn_record_key(s->header, i), false);
+    return status == BFN_OK ? bfn__writer_write(w, "\n", 1) : status;
+}
+
+static bfn_status put_row(const bfn__sweep *s, bfn__writer *w, const bfn__cell *cell)
+{
+    bfn_status status = put_settings(w, cell);
+    for (size_t i = 0; i < s->n_values && status == BFN_OK; i++) {
+        status = put_number(w, cell->values[i].value);
+        if (status == BFN_OK && s->values[i].has_error)
+            status = put_number(w, cell->values[i].error);
+    }
+    for (size_t i = 0; i < bfn_record_n(s->header) && status == BFN_OK; i++)
+        status = put_field(w, bfn_record_value(s->header, i), false);
+    return status == BFN_OK ? bfn__writer_write(w, "\n", 1) : status;
+}
+
+static bfn_status put_time(bfn__writer *w, const bfn__cell *cell)
+{
+    bfn_status status = put_settings(w, cell);
+    if (status == BFN_OK)
+        status = cell == NULL ? put_field(w, "seconds", false) : put_number(w, cell->seconds);
+    return status == BFN_OK ? bfn__writer_write(w, "\n", 1) : status;
+}
+
+static bfn_status open_file(const bfn__sweep *s, const char *name, bfn__writer **w)
+{
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s/%s", s->options->out_dir, name);
+    return bfn__writer_open(s->ctx, w, path);
+}
+
+static bfn_status close_file(bfn__writer *w, bfn_status status)
+{
+    if (status == BFN_OK)
+        return bfn__writer_commit(w);
+    bfn__writer_abort(w);
+    return status;
+}
+
+static bfn_status write_csv(const bfn__sweep *s, bool times)
+{
+    bfn__writer *w;
+    bfn_status status = open_file(s, times ? "times.csv" : "results.csv", &w);
+    if (status != BFN_OK)
+        return status;
+    status = times ? put_time(w, NULL) : put_head(s, w);
+    for (size_t i = 0; i < s->n_cells && status == BFN_OK; i++)
+        if (s->cells[i].done)
+            status = times ? put_time(w, &s->cells[i]) : put_row(s, w, &s->cells[i]);
+    return close_file(w, status);
+}
+
+/* ---- JSON ---- */
+
+static json_t *real_or_null(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *settings_object(const bfn__cell *cell, bool with_seed)
+{
+    json_t *object = json_object();
+    for (size_t i = 0; i < N_SETTINGS; i++) {
+        const char *key = setting_columns[i], *value = bfn_record_get(cell->settings, key);
+        if (value != NULL && (with_seed || strcmp(key, "seed") != 0))
+            json_object_set_new(object, key, json_string(value));
+    }
+    return object;
+}
+
+static void add_values(const bfn__sweep *s, json_t *object, const bfn__value *values)
+{
+    char name[96];
+    for (size_t i = 0; i < s->n_values; i++) {
+        json_object_set_new(object, s->values[i].name, real_or_null(values[i].value));
+        snprintf(name, sizeof name, "%s_se", s->values[i].name);
+        if (isfinite(values[i].error))
+            json_object_set_new(object, name, json_real(values[i].error));
+    }
+}
+
+static json_t *cell_object(const bfn__sweep *s, const bfn__cell *cell)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "key", json_string(cell->key));
+    json_object_set_new(object, "settings", settings_object(cell, true));
+    add_values(s, object, cell->values);
+    json_object_set_new(object, "seconds", json_real(cell->seconds));
+    return object;
+}
+
+static json_t *point_object(const bfn__sweep *s, const bfn__point *point)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "settings", settings_object(point->cell, false));
+    json_object_set_new(object, "seeds", json_integer((json_int_t)point->n_seeds));
+    add_values(s, object, point->values);
+    json_object_set_new(object, "seconds", json_real(point->seconds));
+    return object;
+}
+
+static char *json_text(const bfn__sweep *s, const bfn__point *points, size_t n)
+{
+    json_t *object = json_object(), *header = json_object(), *cells = json_array(), *means = json_array();
+    for (size_t i = 0; i < bfn_record_n(s->header); i++)
+        json_object_set_new(header, bfn_record_key(s->header, i), json_string(bfn_record_value(s->header, i)));
+    for (size_t i = 0; i < s->n_cells; i++)
+        if (s->cells[i].done)
+            json_array_append_new(cells, cell_object(s, &s->cells[i]));
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(means, point_object(s, &points[i]));
+    json_object_set_new(object, "made_with", header);
+    if (s->options->command != NULL)
+        json_object_set_new(object, "command", json_string(s->options->command));
+    json_object_set_new(object, "cells_wanted", json_integer((json_int_t)s->n_cells));
+    json_object_set_new(object, "means", means);
+    json_object_set_new(object, "cells", cells);
+    char *text = json_dumps(object, JSON_INDENT(1) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17));
+    json_decref(object);
+    return text;
+}
+
+static bfn_status write_json(const bfn__sweep *s, const bfn__point *points, size_t n)
+{
+    bfn__writer *w;
+    char *text = json_text(s, points, n);
+    if (text == NULL)
+        return bfn__fail(s->ctx, BFN_ERR_MEMORY, "out of memory: results.json");
+    bfn_status status = open_file(s, "results.json", &w);
+    if (status == BFN_OK) {
+        status = bfn__writer_write(w, text, strlen(text));
+        if (status == BFN_OK)
+            status = bfn__writer_write(w, "\n", 1);
+        status = close_file(w, status);
+    }
+    free(text);
+    return status;
+}
+
+bfn_status bfn__results_write(const bfn__sweep *s)
+{
+    bfn__point *points;
+    size_t n;
+    bfn_status status = bfn__points_make(s, &points, &n);
+    if (status == BFN_OK)
+        status = write_csv(s, false);
+    if (status == BFN_OK)
+        status = write_csv(s, true);
+    if (status == BFN_OK)
+        status = write_json(s, points, n);
+    bfn__free(s->ctx, points);
+    return status;
+}

@@ -1,0 +1,200 @@
+# bfn sweep: cells are what bfn sample and bfn eval give, a killed sweep goes on, other settings are refused, presets, bad options.
+source "$BFN_SOURCE_DIR/tests/cli/helper_cli.sh" "$1"
+trap 'kill -KILL $(jobs -p) 2>/dev/null' EXIT
+
+# ---- usage errors, before the files that do not exist are looked for ----
+wrong() { # wrong "words of the message" arguments...
+    local words=$1
+    shift
+    run sweep "$@"
+    expect 2
+    says "$words"
+    [ ! -s out ] || fail "something on standard output"
+    [ ! -e o ] || fail "a refused sweep made its folder"
+}
+wrong "--model FILE is missing" --out o
+wrong "--out FOLDER is missing" --model m
+wrong "--preset: found \"figure33\", nearest is figure3" --model m --out o --preset figure33
+wrong "\"sde2n\": did you mean \"sde2m\"?" --model m --out o --methods bfn,sde2n
+wrong "only +corrector may follow" --model m --out o --methods ode2m+correct
+wrong "--methods: no cell is left of ode1+corrector" --model m --out o --methods bfn,ode1+corrector
+wrong "--methods: no cell is left of ode2s: ode2s at 10 evaluations" --model m --out o --methods ode2s --nfe 10
+wrong "--nfe: found \"0\"" --model m --out o --nfe 0
+wrong "--nfe: found \"5,\", needs items separated by commas" --model m --out o --nfe 5,
+wrong "--nfe: found \"\", needs items separated by commas" --model m --out o --nfe ""
+wrong "--grids: found \"tim\"" --model m --out o --grids tim
+wrong "--grids: found \"power:99\"" --model m --out o --grids power:99
+wrong "--eta: found \"0.7\", needs default or numbers from 0 to 0.5" --model m --out o --eta default,0.7
+wrong "--start: found \"mean\", needs zero or moments" --model m --out o --start mean
+wrong "--last: found \"never\"" --model m --out o --last predict,never
+wrong "--prediction: found \"x\"" --model m --out o --prediction x
+wrong "--corrector: found \"yes\", needs off or on" --model m --out o --corrector yes
+wrong "--clip: found \"soft\"" --model m --out o --clip soft
+wrong "--seeds: found \"-1\"" --model m --out o --seeds -1
+wrong "--seeds: found \"5-3\"" --model m --out o --seeds 5-3
+wrong "--seeds: more than 64 items" --model m --out o --seeds 1-99999999
+run sweep --model nowhere --out o
+expect 4
+says "nowhere"
+
+# ---- presets ----
+run sweep --presets
+expect 0
+quiet
+cp out presets
+for preset in figure3 figure4 figure6 eta start; do
+    grep -q "^$preset " presets || fail "no preset $preset"
+done
+
+[ -r /usr/share/hunspell/en_US.dic ] || exit 0
+make_model --set train.steps=60 --set train.lr=0.01
+model=run/last.safetensors
+for preset in $(sed -n 's/^\([a-z0-9]*\)  *.*$/\1/p' presets | grep -vE "^(spell|$)"); do
+    run sweep --model $model --preset $preset --nfe 5 --n 2 --batch 2 --out p-$preset -q
+    expect 0
+    quiet
+    [ "$(wc -l <p-$preset/results.csv)" -gt 1 ] || fail "$preset: no cell"
+done
+[ "$(cut -d, -f1,3,9 p-figure6/results.csv | tail -n +2 | sort | tr '\n' ' ')" = "bfn,5,draw bfn,5,mean sde1,5,draw sde1,5,mean " ] || fail "figure6: other cells"
+[ "$(cut -d, -f1 p-figure4/results.csv | tail -n +2 | tr '\n' ' ')" = "bfn ode1 ode2m sde2m " ] || fail "figure4: other cells"
+[ "$(cut -d, -f6 p-eta/results.csv | grep -cx 0.05)" -eq 3 ] || fail "eta: other cells"
+
+# ---- cells are what bfn sample and bfn eval give ----
+axes=(--methods bfn,ode2m,ode2m+corrector,ode2s --nfe 3,4 --grids time,power:1.2 --seeds 1-2 --n 4)
+run sweep --model $model "${axes[@]}" --out whole
+expect 0
+[ ! -s out ] || fail "something on standard output"
+grep -q "^left out: 4 combinations that no plan exists for: the first is ode2s at 4 evaluations: " err || fail "what is left out"
+grep -q "^28 cells (0 were there): whole/results.csv and report.html$" err || fail "no last line"
+grep -q $'[\033\r]' err && fail "escape codes where there is no terminal"
+[ "$(wc -l <whole/results.csv)" -eq 29 ] || fail "28 cells, $(wc -l <whole/results.csv) lines"
+[ "$(wc -l <whole/times.csv)" -eq 29 ] || fail "times.csv"
+column() { # row method evaluations grid seed -> its column $1
+    awk -F, -v c="$1" -v m="$2" -v k="$3" -v n="$4" -v g="$5" -v s="$6" 'NR == 1 {for (i = 1; i <= NF; i++) if ($i == c) at = i; next}
+        $1 == m && $2 == k && $3 == n && $5 == g && $12 == s {print $at}' whole/results.csv
+}
+check_cell() { # method corrector evaluations grid seed
+    local flag=()
+    [ -z "$2" ] || flag=(--corrector)
+    run sample --model $model --method $1 "${flag[@]}" --nfe $3 --grid $4 --seed $5 --n 4
+    expect 0
+    cp out texts
+    run eval spell --text texts --json
+    expect 0
+    [ "$(sed 's/.*"accuracy": \([0-9.]*\).*/\1/' out | head -1)" = "$(printf %.6f "$(column accuracy "$@")")" ] || fail "cell $*: another accuracy"
+    [ "$(sed 's/.*"words": \([0-9]*\).*/\1/' out)" = "$(column words "$@")" ] || fail "cell $*: another number of words"
+    grep -qF "\"texts\":[\"$(head -1 texts)\",\"$(sed -n 2p texts)\"]" whole/cells.jsonl || fail "cell $*: other texts"
+}
+check_cell bfn "" 3 time 1
+check_cell ode2m on 4 power:1.2 2
+check_cell ode2s "" 3 time 2
+[ "$(grep -cF ",$(sha256sum <$model | cut -c1-64)," whole/results.csv)" -eq 28 ] || fail "the model's checksum"
+dictionary=$(cat /usr/share/hunspell/en_US.aff /usr/share/hunspell/en_US.dic | sha256sum | cut -c1-64)
+[ "$(grep -cF ",$dictionary," whole/results.csv)" -eq 28 ] || fail "the dictionary's checksum"
+
+# ---- the same command again does nothing; --threads 2 is what the tests run with ----
+cp whole/results.csv before.csv
+cp whole/cells.jsonl before.jsonl
+run sweep --model $model "${axes[@]}" --out whole --threads 2
+expect 0
+grep -q "^28 cells (28 were there)" err || fail "finished cells are run again"
+cmp -s before.csv whole/results.csv && cmp -s before.jsonl whole/cells.jsonl || fail "the same command again changes files"
+
+# ---- a killed sweep goes on: the same results.csv ----
+slow=(--methods bfn,ode2m --nfe 20,30 --seeds 1-4 --n 100)
+wait_for_lines() { # file lines
+    for i in $(seq 1000); do
+        [ "$(cat $1 2>/dev/null | wc -l)" -ge $2 ] && break
+        sleep 0.01
+    done
+}
+run sweep --model $model "${slow[@]}" --out through -q
+expect 0
+"$bfn" sweep --model $model "${slow[@]}" --out killed -q 2>err &
+pid=$!
+wait_for_lines killed/cells.jsonl 4
+kill -KILL $pid
+wait $pid 2>/dev/null
+n=$(wc -l <killed/cells.jsonl)
+[ "$n" -ge 4 ] && [ "$n" -lt 17 ] || fail "$n lines when it was killed, wanted 4 to 16"
+[ ! -e killed/results.csv ] || fail "results of an unfinished sweep"
+printf '{"key":"torn' >>killed/cells.jsonl
+run sweep --model $model "${slow[@]}" --out killed
+expect 0
+grep -q "^16 cells ($((n - 1)) were there)" err || fail "resumed: $(tail -1 err)"
+cmp -s through/results.csv killed/results.csv || fail "a killed sweep ends with other results"
+
+# ... and one that was asked to stop shows what it has
+"$bfn" sweep --model $model "${slow[@]}" --out stopped 2>err &
+pid=$!
+wait_for_lines stopped/cells.jsonl 3
+kill -INT $pid
+wait $pid
+code=$?
+expect 130
+grep -q "^bfn sweep: stopped with [0-9]* of 16 cells finished; the same command goes on from there$" err || fail "what it says when stopped"
+[ "$(wc -l <stopped/results.csv)" -eq "$(wc -l <stopped/cells.jsonl)" ] || fail "results of what is finished"
+
+# ---- refusals ----
+refuse() { # code message arguments
+    local wanted=$1 message=$2
+    shift 2
+    run sweep -q "$@"
+    expect $wanted
+    says "$message"
+}
+refuse 2 "whole: n: the sweep in this folder was begun with 4, now it is 5" --model $model "${axes[@]}" --out whole --n 5
+refuse 2 "whole: threads: the sweep in this folder was begun with 2, now it is 1" --model $model "${axes[@]}" --out whole --threads 1
+refuse 2 "whole: weights: the sweep in this folder was begun with average, now it is raw" --model $model "${axes[@]}" --out whole --raw-weights
+run export $model -o exported.safetensors
+refuse 2 "whole: model_sha256: the sweep in this folder was begun with" --model exported.safetensors "${axes[@]}" --out whole
+printf 'SET UTF-8\n' >own.aff
+printf '2\nthe\nof\n' >own.dic
+refuse 2 "whole: dictionary_sha256: " --model $model "${axes[@]}" --out whole --dictionary own.dic
+refuse 4 "nowhere.aff" --model $model "${axes[@]}" --out other --dictionary nowhere.dic
+refuse 2 "metrics: found \"spel\"" --model $model --out other --metric spel
+refuse 2 "metrics: spell is there twice" --model $model --out other --metric spell,spell
+refuse 5 "words.txt: is a file" --model $model --out words.txt
+mkdir broken
+printf 'x\n' >broken/cells.jsonl
+refuse 3 "broken/cells.jsonl: line 1: is not the head of a sweep" --model $model --out broken
+(head -3 whole/cells.jsonl && echo '{"key": 5}') >broken/cells.jsonl
+refuse 3 "broken/cells.jsonl: line 4: " --model $model "${axes[@]}" --out broken
+(head -3 whole/cells.jsonl && sed -n 4p whole/cells.jsonl | sed 's/"seconds":/"seconds":-/') >broken/cells.jsonl
+refuse 3 "broken/cells.jsonl: line 4: is not a finished cell" --model $model "${axes[@]}" --out broken
+(
+    flock 9
+    run sweep --model $model "${axes[@]}" --out whole -q
+    expect 2
+    says "another process is at work on it"
+) 9>>whole/cells.jsonl || exit 1
+
+# cells that come to the same are run once; other cells may join those of a folder
+run sweep --model $model --methods ode2m --nfe 3 --n 4 --last default,predict --prediction default,mean --clip static,off --out joined
+expect 0
+grep -q "^1 cells (0 were there)" err || fail "equal cells are run more than once"
+run sweep --model $model --methods ode2m,sde1 --nfe 3 --n 4 --out joined
+expect 0
+grep -q "^2 cells (1 were there)" err || fail "a wider table begins anew"
+run sweep --model $model --methods ode2m --grids time,list:0.001,0.5,1 --nfe 3 --n 4 --metric none --out lists
+expect 0
+grep -q '^ode2m,,2,2,"list:0.001,0.5,1",0.001,' lists/results.csv || fail "a list of times"
+grep -q accuracy lists/results.csv && fail "--metric none measures"
+
+# ---- images ----
+make_images digits 20 8 8
+cat >grey.yaml <<'YAML'
+data: {kind: image}
+network: {class: unet_vdm, embedding_dim: 8, n_blocks: 1, norm_groups: 4}
+flow: {kind: continuous}
+train: {batch: 8, steps: 4, valid_every: 0, sample_every: 0}
+YAML
+run train grey.yaml --data digits --out grey -q
+expect 0
+run sweep --model grey/last.safetensors --methods ode2m --nfe 3 --n 4 --clip static,off --start zero,moments --out pictures -q
+expect 0
+quiet
+[ "$(cut -d, -f7,11 pictures/results.csv | tail -n +2 | tr '\n' ' ')" = "zero,static zero,off moments,static moments,off " ] || fail "clip and start"
+grep -q '"strip":"iVBORw0KGgo' pictures/cells.jsonl || fail "no pictures"
+refuse 2 "metrics: spell is for text, this is a model of images" --model grey/last.safetensors --out other --metric spell
+exit 0
