@@ -47,7 +47,7 @@ typedef struct bfn_bench_result {
     double samples_per_second, tokens_per_second; /* tokens: positions or values of an image */
     size_t n_runs, n_parameters;
     size_t bytes; /* memory: buffers and packed weights, parameters; training: gradients, moments and average too */
-    int bf16;     /* the products really ran in bf16 */
+    int bf16;     /* products ran in bf16 (see bfn_precision for those that stay f32) */
 } bfn_bench_result;
 
 BFN_API BFN_MUST_CHECK bfn_status bfn_bench_network(bfn_context *ctx, const bfn_bench_options *options,

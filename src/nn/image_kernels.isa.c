@@ -9,32 +9,59 @@
 
 /* Rows whose sums are taken in float. Their lines (a row of many channels is a multiple of 512 bytes away) must not push each other out of the
  * first-level cache before both vectors of a line are read. */
-enum { BLOCK = 32 };
-
-static inline vf logistic(vf x)
-{
-    return 1.0f / (1.0f + vexp(-x));
-}
+enum { BLOCK = 32, TOGETHER = W == 16 ? 8 : 4 };
 
 static inline vf silu_slope(vf x)
 {
-    vf s = logistic(x);
+    vf s = vlogistic(x);
     return s * (1.0f + x * (1.0f - s));
 }
 
 static inline void add_lanes(double *sum, size_t left, vf v)
 {
-    for (size_t i = 0; i < W && i < left; i++)
+    if (left >= W) {
+        vd *all = (vd *)(void *)sum;
+        *all += __builtin_convertvector(v, vd);
+        return;
+    }
+    for (size_t i = 0; i < left; i++)
         sum[i] += (double)v[i];
 }
 
-/* Columns i .. i + W - 1 of rows: sums of x - origin and of its square. whole: all lanes are channels. */
-static inline __attribute__((always_inline)) void column_moments(size_t rows, size_t left, const float *x, size_t ld,
-                                                                 vf origin, double *sums, double *squares)
+/* `vectors` vectors of columns, all lanes in use: sums of x - x of row 0 (at origin) and of its square. vectors: a constant where this is
+ * inlined, so many that the additions of one do not wait for each other. */
+static inline __attribute__((always_inline)) void column_moments(const size_t vectors, size_t rows, const float *x,
+                                                                 size_t ld, const float *origin, double *sums,
+                                                                 double *squares)
 {
-    vf s = {0}, q = {0};
+    vf s[TOGETHER], q[TOGETHER], o[TOGETHER];
+#pragma GCC unroll 8
+    for (size_t j = 0; j < vectors; j++) {
+        s[j] = q[j] = (vf){0};
+        o[j] = load(origin + j * W);
+    }
     for (size_t r = 0; r < rows; r++) {
-        vf v = load_n(x + r * ld, left) - origin;
+#pragma GCC unroll 8
+        for (size_t j = 0; j < vectors; j++) {
+            vf v = load(x + r * ld + j * W) - o[j];
+            s[j] += v;
+            q[j] += v * v;
+        }
+    }
+#pragma GCC unroll 8
+    for (size_t j = 0; j < vectors; j++) {
+        add_lanes(sums + j * W, W, s[j]);
+        add_lanes(squares + j * W, W, q[j]);
+    }
+}
+
+/* The last columns, fewer than W. */
+static inline void rest_moments(size_t rows, size_t left, const float *x, size_t ld, const float *origin, double *sums,
+                                double *squares)
+{
+    vf s = {0}, q = {0}, o = load_part(origin, left);
+    for (size_t r = 0; r < rows; r++) {
+        vf v = load_part(x + r * ld, left) - o;
         s += v;
         q += v * v;
     }
@@ -46,45 +73,41 @@ static void k_moments(size_t rows, size_t n, const float *x, size_t ld, double *
 {
     memset(sums, 0, n * sizeof *sums);
     memset(squares, 0, n * sizeof *squares);
-    size_t whole = n - n % W;
     for (size_t first = 0; first < rows; first += BLOCK) {
-        size_t count = rows - first < BLOCK ? rows - first : BLOCK;
+        size_t count = rows - first < BLOCK ? rows - first : BLOCK, i = 0;
         const float *from = x + first * ld;
-        for (size_t i = 0; i < whole; i += W)
-            column_moments(count, W, from + i, ld, load(x + i), sums + i, squares + i);
-        if (whole < n)
-            column_moments(count, n - whole, from + whole, ld, load_part(x + whole, n - whole), sums + whole,
-                           squares + whole);
+        for (; i + TOGETHER * W <= n; i += TOGETHER * W)
+            column_moments(TOGETHER, count, from + i, ld, x + i, sums + i, squares + i);
+        for (; i + W <= n; i += W)
+            column_moments(1, count, from + i, ld, x + i, sums + i, squares + i);
+        if (i < n)
+            rest_moments(count, n - i, from + i, ld, x + i, sums + i, squares + i);
     }
 }
 
-/* In the loops below a column of a few rows is done at once, so that its constants stay in registers. */
-static inline __attribute__((always_inline)) void column_normalise(size_t rows, size_t left, const float *x, size_t ldx,
-                                                                   vf mean, vf scale, vf shift, bool silu, float *y,
-                                                                   size_t ldy)
+static inline vf normal(vf x, vf mean, vf scale, vf shift, bool silu)
 {
-    for (size_t r = 0; r < rows; r++) {
-        vf v = (load_n(x + r * ldx, left) - mean) * scale + shift;
-        if (silu)
-            v *= logistic(v);
-        store_n(y + r * ldy, left, v);
-    }
+    vf v = (x - mean) * scale + shift;
+    if (silu)
+        v *= vlogistic(v);
+    return v;
 }
 
+/* Along the rows, as memory likes it: the constants come from the first-level cache. */
 static inline __attribute__((always_inline)) void normalise(size_t rows, size_t n, const float *x, size_t ldx,
                                                             const float *mean, const float *scale, const float *shift,
                                                             bool silu, float *y, size_t ldy)
 {
     size_t whole = n - n % W, left = n - whole;
-    for (size_t r = 0; r < rows; r += BLOCK) {
-        size_t count = rows - r < BLOCK ? rows - r : BLOCK;
+    for (size_t r = 0; r < rows; r++) {
+        const float *from = x + r * ldx;
+        float *to = y + r * ldy;
         for (size_t i = 0; i < whole; i += W)
-            column_normalise(count, W, x + r * ldx + i, ldx, load(mean + i), load(scale + i), load(shift + i), silu,
-                             y + r * ldy + i, ldy);
+            store(to + i, normal(load(from + i), load(mean + i), load(scale + i), load(shift + i), silu));
         if (left > 0)
-            column_normalise(count, left, x + r * ldx + whole, ldx, load_part(mean + whole, left),
-                             load_part(scale + whole, left), load_part(shift + whole, left), silu, y + r * ldy + whole,
-                             ldy);
+            store_part(to + whole, left,
+                       normal(load_part(from + whole, left), load_part(mean + whole, left),
+                              load_part(scale + whole, left), load_part(shift + whole, left), silu));
     }
 }
 
@@ -97,6 +120,7 @@ static void k_normalise(size_t rows, size_t n, const float *x, size_t ldx, const
         normalise(rows, n, x, ldx, mean, scale, shift, false, y, ldy);
 }
 
+/* In the loops below a column of a few rows is done at once, so that its constants stay in registers. */
 static inline __attribute__((always_inline)) void column_sums(size_t rows, size_t left, const float *x, size_t ldx,
                                                               vf mean, vf scale, vf shift, bool silu, float *d,
                                                               size_t ldd, double *sums, double *products)
@@ -177,7 +201,7 @@ static void k_silu(size_t n, const float *x, float *y)
 {
     for (size_t i = 0; i < n; i += W) {
         vf v = load_n(x + i, n - i);
-        store_n(y + i, n - i, v * logistic(v));
+        store_n(y + i, n - i, v * vlogistic(v));
     }
 }
 

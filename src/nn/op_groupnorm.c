@@ -2,7 +2,8 @@
  *
  * With the group's mean m and r = 1/sqrt(var + eps), each channel has y = act((x - m) a + b), a = r gamma (1 + scale), b = beta (1 + scale) +
  * shift. A task is one sample and a block of channels (whole groups), so few that the block stays in the second-level cache between the pass that
- * sums and the pass that normalises: memory is read once and written once. Sums are kept for each channel, relative to the channel's first pixel
+ * sums and the pass that normalises: memory is read once and written once. Rows are read whole where they fit (pieces of rows come from memory at
+ * half the speed). Sums are kept for each channel, relative to the channel's first pixel
  * (no cancellation), and combined to those of the group in double; they do not depend on how channels are cut into blocks.
  * Backward, with g = dy act': S = sum g, P = sum g (x - m) for each channel; over a group of N numbers A = sum a S / N, B = r^2 sum a P / N;
  *   dx = a g - (x - m) B - A,  dgamma = r P (1 + scale),  dbeta = S (1 + scale),  dscale = gamma r P + beta S,  dshift = S
@@ -14,7 +15,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { BLOCK_FLOATS = 65536, MIN_BLOCK = 32 };
+enum { BLOCK_FLOATS = 131072, MIN_BLOCK = 32 };
 
 typedef struct norm_run {
     bfn__exec *e;

@@ -51,7 +51,7 @@ bool bfn__winograd_suits(const bfn__exec *e, const bfn__step *s)
 {
     const bfn__node *node = &s->node;
     size_t tiles = bfn__ceil_div(node->height, 4) * bfn__ceil_div(node->width, 4);
-    return node->kernel == 3 && node->stride == 1 && !s->low && e->values[node->in[0]].cols >= MIN_CHANNELS &&
+    return node->kernel == 3 && node->stride == 1 && e->values[node->in[0]].cols >= MIN_CHANNELS &&
            node->cols >= MIN_CHANNELS && node->rows >= MIN_PIXELS && 16 * tiles <= 3 * node->rows;
 }
 

@@ -146,4 +146,26 @@ static inline vf vexp(vf x)
     return p * (vf)((vi)shifted << 23);
 }
 
+/* 1/(1 + exp(-x)). */
+static inline vf vlogistic(vf x)
+{
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+    /* Half the instructions of a quotient with vexp, thanks to those that only this set has: exp(-x) = 2^t = 2^floor(t) 2^f by the polynomial of
+     * degree 6 nearest to 2^f on [0, 1) (off by 7e-9), and a step of Newton's method on the 14 digits of an approximate reciprocal. 2^t must stay
+     * below the largest number that has a normal reciprocal. */
+    __m512 t = _mm512_min_ps(_mm512_set1_ps(115.0f), (__m512)(x * -1.44269504088896341f));
+    vf f = (vf)_mm512_reduce_ps(t, 9 /* less the floor */);
+    vf p = 0.0012439688434824347f + f * 0.00021702254889532924f;
+    p = 0.009678840637207031f + f * p;
+    p = 0.055483341217041016f + f * p;
+    p = 0.24022983014583588f + f * p;
+    p = 0.6931470036506653f + f * p;
+    vf sum = 1.0f + (vf)_mm512_scalef_ps((__m512)(1.0f + f * p), t);
+    vf r = (vf)_mm512_rcp14_ps((__m512)sum);
+    return r + r * (1.0f - sum * r);
+#else
+    return 1.0f / (1.0f + vexp(-x));
+#endif
+}
+
 #endif
