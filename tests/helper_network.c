@@ -78,7 +78,9 @@ static bool build(golden_network *w)
     json_t *value;
     json_t *config = golden_json(g, "config"); /* the loop evaluates its argument many times */
     json_object_foreach(config, key, value) add_option(list, key, value);
-    if (bfn__net_create(g->ctx, &w->net, class_name, list->options, list->n) != BFN_OK)
+    w->options = list->options;
+    w->n_options = list->n;
+    if (bfn__net_create(g->ctx, &w->net, class_name, w->options, w->n_options) != BFN_OK)
         fail_msg("%s: %s", g->name, bfn_errmsg(g->ctx));
     return true;
 }

@@ -7,6 +7,8 @@
 
 typedef struct golden_network {
     golden_file *g;
+    const bfn__option *options; /* the network's, from the metadata's configuration */
+    size_t n_options;
     bfn__net *net;
     bfn__exec *exec;
     float *params; /* arena */
