@@ -72,11 +72,15 @@ bool cli_number(const char *text, double *value);
 /* Text from a file on a terminal or in a line: control characters and invalid UTF-8 become '?'. Returns out. */
 const char *cli_safe(const char *text, char *out, size_t capacity);
 
+/* What an option of type CLI_CHOICE takes: "one of a, b, c". */
+void cli_choices(const cli_option *option, char *text, size_t capacity);
+
 /* Help of one command on stdout. */
 void cli_help(const cli_command *command);
-/* All commands; all keys of a configuration file. */
+/* All commands; all keys of a configuration file; where the public sets of images come from. */
 void cli_help_all(void);
 void cli_help_config(void);
+void cli_help_data(void);
 
 /* The table in main.c. */
 extern const cli_command *const cli_commands[];
@@ -84,6 +88,11 @@ size_t cli_n_commands(void);
 const cli_command *cli_find_command(const char *name);
 /* The nearest of n names to a wrong one; NULL: none is near. */
 const char *cli_nearest(const char *wrong, const char *const *names, size_t n);
+
+/* ---- output.c: 0, or the message is out and the exit code returned ---- */
+int cli_check_output(const cli_command *command, const char *path); /* a file can be made there */
+int cli_check_folder(const cli_command *command,
+                     const char *path); /* ... in this folder, which is made where it is not there */
 
 /* ---- terminal.c ---- */
 bool cli_is_terminal(int descriptor); /* a terminal that understands escape sequences (TERM is set and not "dumb") */

@@ -52,7 +52,7 @@ typedef struct board_memory {
     char columns[CLI_MAX_COUNTS][LABEL_BYTES];
     const char *column_labels[CLI_MAX_COUNTS];
     char title[TITLE_BYTES], seed[24], first[24];
-    bfn_picture_text texts[8];
+    bfn_picture_text texts[9];
     uint8_t *pixels; /* [methods, counts, n, D] */
     void *samples;   /* [n, D] */
 } board_memory;
@@ -107,6 +107,7 @@ static void label(const bfn_model_info *info, const compare_values *v, const cli
     b->texts[5] = (bfn_picture_text){"bfn.first", b->first};
     b->texts[6] = (bfn_picture_text){"bfn.start", v->start ? "moments" : "zero"};
     b->texts[7] = (bfn_picture_text){"bfn.precision", info->precision == BFN_PRECISION_BF16 ? "bf16" : "f32"};
+    b->texts[8] = (bfn_picture_text){"bfn.weights", v->raw ? "raw" : "average"};
 }
 
 static bfn_board lay_out(const bfn_model_info *info, const compare_values *v, const cli_method_list *list,
@@ -151,6 +152,9 @@ static int compare(const cli_command *command, bfn_context *ctx, bfn_model *mode
     bfn_model_get_info(model, &info);
     if (info.channels == 0)
         return cli_usage(command, "--model: %s is a model of text: bfn eval spell compares its samples", v->model);
+    int code = cli_check_output(command, v->out);
+    if (code != 0)
+        return code;
     b.samples = calloc(v->n, info.positions * sizeof(float));
     b.pixels = calloc(list->n_methods * list->n_counts * v->n, info.positions);
     bfn_status status = BFN_ERR_MEMORY;

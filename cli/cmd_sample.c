@@ -22,7 +22,8 @@ static const cli_option options[] = {
     {"first", 0, "I", CLI_SEED, AT(first), 0, 0, NULL, "number of the first sample (default 0)"},
     CLI_SOLVER_OPTIONS(AT(solver)),
     {"clip", 0, "KIND", CLI_CHOICE, AT(clip), 0, 0, "static|dynamic|off",
-     "clipping of continuous predictions (default static)"},
+     "clipping of continuous predictions: static to the range of the data, dynamic to where 99.5 % of a sample's "
+     "values are (default static)"},
     {"class", 0, "K", CLI_SIZE, AT(label), 0, 65535, NULL,
      "networks that are told classes: the class of all samples (default: all classes in turn)"},
     {"infill", 0, "WHAT", CLI_TEXT, AT(infill), 0, 0, NULL,
@@ -42,7 +43,8 @@ static const cli_option options[] = {
     {"format", 0, "KIND", CLI_CHOICE, AT(format), 0, 0, SAMPLE_FORMATS,
      "text: txt (a sample a line, the default), jsonl (an object a line), npy (class indices [n, positions], needs "
      "-o); images: png "
-     "(one grid), folder (a PNG each), npy and npz (bytes [n, height, width, channels]); default: by the ending of -o"},
+     "(one grid), folder (a PNG each), npy and npz (bytes [n, height, width, channels]; npz: and classes, where the "
+     "network is told them); default: by the ending of -o"},
     {"columns", 0, "N", CLI_SIZE, AT(columns), 1, 10000, NULL, "images: columns of the grid (default: a square)"},
     {"scale", 0, "N", CLI_SIZE, AT(scale), 1, 64, NULL,
      "images: enlarge every pixel of a grid so many times (default: sides of at least 56)"},
@@ -200,6 +202,8 @@ static int prepare_infill(sample_run *r)
     if (r->known == NULL || r->known_values == NULL)
         return sample_no_memory(r);
     bfn_status status = bfn_model_infill(r->model, r->v->infill, r->known, r->known_values);
+    if (status == BFN_ERR_ARGUMENT)
+        return cli_usage(r->command, "--infill: %s", bfn_errmsg(r->ctx));
     r->sampler.known = r->known;
     r->sampler.known_values = r->known_values;
     return status == BFN_OK ? 0 : sample_failure(r, status);
@@ -215,9 +219,15 @@ static int load(sample_run *r)
     bfn_status status = bfn_model_load(r->ctx, &r->model, v->model, &o);
     if (status == BFN_OK && v->label != SIZE_MAX)
         status = bfn_model_set_label(r->model, (int)v->label);
+    if (status == BFN_ERR_ARGUMENT && r->model != NULL)
+        return cli_usage(r->command, "--%s", bfn_errmsg(r->ctx));
     if (status != BFN_OK)
         return cli_fail(r->command, r->ctx, status);
     bfn_model_get_info(r->model, &r->info);
+    if (v->clip != 0 && r->info.flow.kind != BFN_DATA_CONTINUOUS)
+        return cli_usage(r->command,
+                         "--clip: the predictions of %s are within the data's range, there is nothing to clip",
+                         v->model);
     r->sampler = (bfn_sampler_options)BFN_SAMPLER_OPTIONS_INIT;
     r->sampler.seed = v->seed;
     r->sampler.batch = v->batch;

@@ -172,6 +172,7 @@ const cli_command cli_command_train = {
     "train a model on a text or on images",
     "CONFIG.yaml --data PATH --out FOLDER [options]\n  bfn train --resume --data PATH --out FOLDER [options]",
     "The configuration says what is trained and how (bfn help config lists its keys; configs/ has examples).\n"
+    "`bfn help data` says where to get MNIST, Fashion-MNIST and CIFAR-10.\n"
     "Progress goes to standard error: a bar on a terminal, a line every few seconds elsewhere.\n"
     "Ctrl-C ends the running step, saves and exits with 130 (SIGTERM: 143); a second one stops at once.\n"
     "FOLDER/best.safetensors has the lowest validation bound, FOLDER/last.safetensors the newest state;\n"

@@ -1,6 +1,7 @@
 /* help.c: what `bfn help` prints, from the tables of commands, options and configuration keys. */
 #include "cli.h"
 
+#include "bfn/picture.h"
 #include "bfn/train.h"
 
 #include <stdio.h>
@@ -41,7 +42,14 @@ static void print_option(const cli_option *o)
         printf("\n%*s", TEXT_COLUMN, "");
     else
         printf("%*s", TEXT_COLUMN - n, "");
-    print_wrapped(o->text, TEXT_COLUMN, TEXT_COLUMN);
+    if (o->type == CLI_CHOICE) {
+        char text[800], choices[200];
+        cli_choices(o, choices, sizeof choices);
+        snprintf(text, sizeof text, "%s; %s", o->text, choices);
+        print_wrapped(text, TEXT_COLUMN, TEXT_COLUMN);
+    } else {
+        print_wrapped(o->text, TEXT_COLUMN, TEXT_COLUMN);
+    }
 }
 
 void cli_help(const cli_command *command)
@@ -64,7 +72,9 @@ void cli_help_all(void)
            bfn_version());
     for (size_t i = 0; i < cli_n_commands(); i++)
         printf("  %-10s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
-    printf("  %-10s %s\n", "help", "help of a command: bfn help sample; keys of a configuration: bfn help config");
+    printf("  %-10s %s\n", "help",
+           "help of a command (bfn help sample), of the keys of a configuration (bfn help config), of data sets (bfn "
+           "help data)");
     printf("  %-10s %s\n", "version", "version, network library and the CPU's instruction set (also --version)");
     printf("\nExamples\n"
            "  bfn sample --model models/text8-small.safetensors --method sde2m --nfe 10 --n 4\n"
@@ -142,7 +152,7 @@ static const network_key adapter_keys[] = {
     {"input_adapter.pos_embed_size", "32", "... how many", "a whole number from 1 to 65536"},
     {"input_adapter.output_height", "the network's", "channels behind the adapter's linear layer",
      "a whole number up to 65536"},
-    {"input_adapter.value_res", "-1", "as the published adapter has it", "a number from -1 to 1e6"},
+    {"input_adapter.value_res", "-1", "has no effect; published configurations name it", "a number from -1 to 1e6"},
     {"input_adapter.mask_res", "-1", "above 0: sines and cosines of the time as channels", "a number from -1 to 1e6"},
 };
 
@@ -178,5 +188,16 @@ void cli_help_config(void)
         print_key(field.name + n + 1, field.fallback, field.text, field.allowed);
         if (strcmp(field.name, "network.class") == 0)
             print_network_keys();
+    }
+}
+
+void cli_help_data(void)
+{
+    const char *name, *where;
+    puts("Public sets of images that bfn train knows; they are read where --data says, and nothing is downloaded.\n"
+         "A folder of PNG files of one size does as well, and so does a folder of such folders, each a class.");
+    for (size_t i = 0; (where = bfn_picture_source(i, &name)) != NULL; i++) {
+        printf("\n%s\n  ", name);
+        print_wrapped(where, 2, 2);
     }
 }

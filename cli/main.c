@@ -93,6 +93,8 @@ static int help(int argc, char **argv)
         cli_help_all();
     } else if (strcmp(argv[1], "config") == 0) {
         cli_help_config();
+    } else if (strcmp(argv[1], "data") == 0) {
+        cli_help_data();
     } else {
         const cli_command *command = cli_find_command(argv[1]);
         if (command == NULL)

@@ -197,16 +197,21 @@ static int choice_index(const char *choices, const char *text)
     }
 }
 
+void cli_choices(const cli_option *o, char *text, size_t capacity)
+{
+    size_t used = (size_t)snprintf(text, capacity, "one of ");
+    for (const char *c = o->choices; *c != '\0' && used + 3 < capacity; c++) {
+        text[used++] = *c == '|' ? ',' : *c;
+        if (*c == '|')
+            text[used++] = ' ';
+    }
+    text[used] = '\0';
+}
+
 static void allowed_text(const cli_option *o, char *text, size_t capacity)
 {
     if (o->type == CLI_CHOICE) {
-        size_t used = (size_t)snprintf(text, capacity, "one of ");
-        for (const char *c = o->choices; *c != '\0' && used + 3 < capacity; c++) {
-            text[used++] = *c == '|' ? ',' : *c;
-            if (*c == '|')
-                text[used++] = ' ';
-        }
-        text[used] = '\0';
+        cli_choices(o, text, capacity);
     } else if (o->type == CLI_SEED) {
         snprintf(text, capacity, "a whole number from 0 to %" PRIu64, UINT64_MAX);
     } else {

@@ -6,14 +6,13 @@
  */
 #include "sample_run.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FILM_SAMPLES = 64, FILM_FRAMES = 100, STRIP_SAMPLES = 4, STRIP_TIMES = 10, MAX_ENTRIES = 20, ENTRY_BYTES = 96 };
+enum { FILM_SAMPLES = 64, FILM_FRAMES = 100, STRIP_SAMPLES = 4, STRIP_TIMES = 10, MAX_ENTRIES = 24, ENTRY_BYTES = 96 };
 enum { PATH_BYTES = 4096 };
 
 /* ---- what is said inside the files ---- */
@@ -48,8 +47,7 @@ static void add_count(entries *e, const char *key, uint64_t value)
 /* All that is needed to make these pictures again. */
 static void describe(const sample_run *r, const bfn_plan_info *plan, entries *e)
 {
-    static const char *const grids[] = {"time", "logsnr", "power", "list"}, *const starts[] = {"zero", "moments"},
-                             *const lasts[] = {"default", "predict", "update", "call"},
+    static const char *const starts[] = {"zero", "moments"}, *const lasts[] = {"default", "predict", "update", "call"},
                              *const predictions[] = {"default", "mean", "draw"},
                              *const clips[] = {"static", "dynamic", "off"};
     const bfn_solver_options *s = &r->solver;
@@ -60,9 +58,7 @@ static void describe(const sample_run *r, const bfn_plan_info *plan, entries *e)
     add_entry(e, "bfn.method", bfn_method_name(s->method));
     add_count(e, "bfn.evaluations", plan->n_evaluations);
     add_count(e, "bfn.steps", plan->n_steps);
-    add_entry(e, "bfn.grid", grids[s->grid]);
-    if (s->grid == BFN_GRID_POWER)
-        add_number(e, "bfn.power", s->power);
+    e->items[e->n++] = (bfn_picture_text){"bfn.grid", r->v->solver.grid}; /* a list of times may be long */
     add_number(e, "bfn.eta", plan->start_time);
     add_entry(e, "bfn.start", starts[plan->start]);
     add_entry(e, "bfn.last", lasts[plan->last]);
@@ -75,6 +71,10 @@ static void describe(const sample_run *r, const bfn_plan_info *plan, entries *e)
         add_entry(e, "bfn.clip", clips[r->v->clip]);
     if (r->v->label != SIZE_MAX)
         add_count(e, "bfn.class", r->v->label);
+    if (r->v->infill != NULL) {
+        e->items[e->n++] = (bfn_picture_text){"bfn.infill", r->v->infill};
+        e->items[e->n++] = (bfn_picture_text){"bfn.mask", r->v->mask};
+    }
     add_entry(e, "bfn.precision", r->info.precision == BFN_PRECISION_BF16 ? "bf16" : "f32");
     add_entry(e, "bfn.weights", r->v->raw ? "raw" : "average");
 }
@@ -305,23 +305,12 @@ static int usage_errors(sample_run *r)
     return 0;
 }
 
-/* Make the folder, or see that a file can be made: before samples are drawn for nothing. */
+/* Before samples are drawn for nothing. */
 static int check_output(const sample_run *r)
 {
-    char safe[512], folder[PATH_BYTES] = ".";
-    const char *out = r->v->out;
-    if (out == NULL || (r->format == FORMAT_FOLDER && mkdir(out, 0777) == 0))
+    if (r->v->out == NULL)
         return 0;
-    const char *slash = strrchr(out, '/');
-    if (r->format == FORMAT_FOLDER)
-        snprintf(folder, sizeof folder, "%s", out);
-    else if (slash != NULL)
-        snprintf(folder, sizeof folder, "%.*s", slash == out ? 1 : (int)(slash - out), out);
-    if (access(folder, W_OK | X_OK) == 0)
-        return 0;
-    fprintf(stderr, "bfn %s: %s: cannot be written: %s\n", r->command->name, cli_safe(out, safe, sizeof safe),
-            strerror(errno));
-    return CLI_EXIT_WRITE;
+    return (r->format == FORMAT_FOLDER ? cli_check_folder : cli_check_output)(r->command, r->v->out);
 }
 
 static int check_grid(const picture_run *p)
@@ -349,6 +338,20 @@ static bfn_status save_each(const picture_run *p, size_t n)
     return status;
 }
 
+/* With the class of each picture, where the network was told one. */
+static bfn_status save_npz(const picture_run *p, const bfn_pictures *all)
+{
+    const sample_run *r = p->run;
+    int32_t *labels = r->info.n_labels > 0 ? calloc(all->n, sizeof *labels) : NULL;
+    if (r->info.n_labels > 0 && labels == NULL)
+        return BFN_ERR_MEMORY;
+    for (size_t i = 0; labels != NULL && i < all->n; i++)
+        labels[i] = (int32_t)(r->v->label != SIZE_MAX ? r->v->label : (r->v->first + i) % r->info.n_labels);
+    bfn_status status = bfn_pictures_save_npz(r->ctx, r->v->out, all, labels);
+    free(labels);
+    return status;
+}
+
 static bfn_status save_all(const picture_run *p)
 {
     const sample_run *r = p->run;
@@ -359,7 +362,7 @@ static bfn_status save_all(const picture_run *p)
     case FORMAT_NPY:
         return bfn_pictures_save_npy(r->ctx, r->v->out, &all);
     case FORMAT_NPZ:
-        return bfn_pictures_save_npz(r->ctx, r->v->out, &all, NULL);
+        return save_npz(p, &all);
     case FORMAT_AUTO:
     case FORMAT_TXT:
     case FORMAT_JSONL:

@@ -335,6 +335,73 @@ static void test_classes(void **p)
     bfn_model_destroy(none);
 }
 
+/* ---- memory ---- */
+
+typedef struct live_bytes {
+    size_t now, most;
+} live_bytes;
+
+enum { HEAD = 64 };
+
+static void *live_alloc(void *user, size_t bytes, size_t align)
+{
+    live_bytes *live = user;
+    size_t head = align > HEAD ? align : HEAD, whole = (bytes + head + align - 1) / align * align;
+    char *block = aligned_alloc(align, whole);
+    if (block == NULL)
+        return NULL;
+    ((size_t *)(void *)(block + head))[-1] = bytes;
+    ((size_t *)(void *)(block + head))[-2] = head;
+    live->now += bytes;
+    live->most = live->now > live->most ? live->now : live->most;
+    return block + head;
+}
+
+static void live_free(void *user, void *block)
+{
+    live_bytes *live = user;
+    if (block == NULL)
+        return;
+    live->now -= ((size_t *)block)[-1];
+    free((char *)block - ((size_t *)block)[-2]);
+}
+
+/* What a run of so many steps takes at its peak, beyond the model. */
+static size_t peak_of(bfn_context *counted, live_bytes *live, const char *yaml, size_t n_steps)
+{
+    bfn_model *model;
+    bfn_model_options o = BFN_MODEL_OPTIONS_INIT;
+    bfn_solver_options solver = BFN_SOLVER_OPTIONS_INIT;
+    bfn_sampler_options sampler = BFN_SAMPLER_OPTIONS_INIT;
+    float sample[3 * D];
+    assert_int_equal(bfn_model_create(counted, &model, yaml, 5, &o), BFN_OK);
+    size_t before = live->now;
+    live->most = before;
+    solver.n_steps = n_steps;
+    sampler.batch = 3;
+    assert_int_equal(bfn_model_sample(model, &solver, &sampler, 0, 3, sample), BFN_OK);
+    bfn_model_destroy(model);
+    return live->most - before;
+}
+
+/* Rows of the plan are all that more steps need. */
+static void test_memory_does_not_grow(void **p)
+{
+    (void)p;
+    live_bytes live = {0};
+    bfn_context *counted;
+    bfn_context_options o = BFN_CONTEXT_OPTIONS_INIT;
+    o.allocator = (bfn_allocator){&live, live_alloc, live_free};
+    assert_int_equal(bfn_context_create(&counted, &o), BFN_OK);
+    for (size_t k = 0; k < 3; k++) {
+        size_t few = peak_of(counted, &live, kinds[k], 4), many = peak_of(counted, &live, kinds[k], 204);
+        print_message("kind %zu: %zu bytes for 4 steps, %zu for 204\n", k, few, many);
+        assert_true(few > 0 && many <= few + 3 * 200 * sizeof(bfn_plan_row));
+    }
+    bfn_context_destroy(counted);
+    assert_int_equal(live.now, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +410,7 @@ int main(void)
         cmocka_unit_test(test_contradictions),
         cmocka_unit_test(test_predictions),
         cmocka_unit_test(test_samples_stand_alone),
+        cmocka_unit_test(test_memory_does_not_grow),
         cmocka_unit_test(test_classes),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

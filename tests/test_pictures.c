@@ -135,6 +135,9 @@ static void test_grid(void **p)
     assert_true(stands_at(&image, 2, 2 * W + 4, 2, pixels + SIZE));
     assert_true(stands_at(&image, 2 * H + 4, 2, 2, pixels + (size_t)2 * SIZE));
     bfn__image_free(ctx, &image);
+    grid.columns = 50; /* no room for pictures that are not there */
+    assert_int_equal(bfn_pictures_size(ctx, &grid, &height, &width), BFN_OK);
+    assert_true(height == 2 * H + 4 && width == N * (2 * W + 2) + 2);
     bfn__bytes bytes;
     char *value;
     assert_int_equal(bfn__file_map(ctx, path, SIZE_MAX, &bytes), BFN_OK);

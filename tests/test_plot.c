@@ -117,6 +117,26 @@ static void test_log_decades(void **state)
     bfn__free(ctx, svg);
 }
 
+/* Less than a power of ten: even steps, so that values can be read, wherever it lies. */
+static void test_short_log_axis(void **state)
+{
+    (void)state;
+    static const double x[] = {0, 1}, first[] = {3.3, 12.0}, second[] = {3.405, 3.462};
+    const bfn__curve curves[] = {{"", 2, x, first}, {"", 2, x, second}};
+    bfn__plot plot = {.log_y = true, .n_curves = 1, .curves = curves};
+    char *svg = plot_text(&plot);
+    static const char *const words[] = {">4<", ">6<", ">8<", ">10<", ">12<"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        assert_has(svg, words[i]);
+    bfn__free(ctx, svg);
+    plot.curves = curves + 1;
+    svg = plot_text(&plot);
+    static const char *const fine[] = {">3.41<", ">3.42<", ">3.43<", ">3.44<", ">3.45<", ">3.46<"};
+    for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++)
+        assert_has(svg, fine[i]);
+    bfn__free(ctx, svg);
+}
+
 static void test_gaps(void **state)
 {
     (void)state;
@@ -276,6 +296,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_ticks_and_labels, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log_decades, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_short_log_axis, setup, teardown),
         cmocka_unit_test_setup_teardown(test_gaps, setup, teardown),
         cmocka_unit_test_setup_teardown(test_long_curve, setup, teardown),
         cmocka_unit_test_setup_teardown(test_odd_data, setup, teardown),

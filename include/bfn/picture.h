@@ -27,7 +27,7 @@ typedef struct bfn_pictures {
     size_t struct_size;
     size_t n, height, width, channels;
     const uint8_t *pixels; /* [n,height,width,channels] */
-    size_t columns;        /* of the grid; 0: the smallest square that holds n */
+    size_t columns;        /* of the grid, at most n; 0: the smallest square that holds n */
     size_t scale;          /* every pixel scale x scale; 0: sides of at least 56 */
     const bfn_picture_text *texts;
     size_t n_texts;
@@ -58,6 +58,9 @@ BFN_API void bfn_preview_free(bfn_context *ctx, char *text);
  * BFN_ERR_INPUT names what differs. */
 BFN_API BFN_MUST_CHECK bfn_status bfn_picture_load_png(bfn_context *ctx, const char *path, size_t height, size_t width,
                                                        size_t channels, uint8_t *pixels);
+
+/* Public set i of images that training knows: where to get it, its files and their checksums, on one line; *name is its name. NULL: there is none. */
+BFN_API const char *bfn_picture_source(size_t i, const char **name);
 
 /* ---- films: grids as frames of an animated PNG ---- */
 typedef struct bfn_film bfn_film;

@@ -1,7 +1,8 @@
 /* plot.c: a line plot as SVG text.
  *
  * Plain SVG 1.1: a frame, grid lines at round numbers, one path a curve, a legend. Round numbers are 1, 2 or 5 times a power of ten; a log axis
- * has them at the powers of ten, and at 2 and 5 times them where it covers less than two powers. Coordinates are whole tenths
+ * has them at the powers of ten, at 2 and 5 times them too where it covers less than two powers, and in even steps where it covers less than one.
+ * Coordinates are whole tenths
  * of a pixel printed as integers, so no locale's comma gets in. A curve of more points than the frame has pixels is drawn column by column:
  * first, least, largest and last value in each, which looks the same and is small.
  */
@@ -157,11 +158,26 @@ static void linear_axis(axis *a, double n_wanted, bool widen)
         add_tick(a, (first + i) * step);
 }
 
+/* Powers of ten, 2 and 5 times them would leave a short axis with one number, or none. */
+static void even_log_ticks(axis *a, double margin)
+{
+    a->low -= margin;
+    a->high += margin;
+    double step = round_step((pow(10.0, a->high) - pow(10.0, a->low)) / 7.0), first = ceil(pow(10.0, a->low) / step);
+    for (int i = 0; i < MAX_TICKS; i++)
+        if (first + i > 0.0)
+            add_tick(a, log10((first + i) * step));
+}
+
 static void log_axis(axis *a)
 {
     open_up(a);
     bool fine = a->high - a->low < 2.0;
     double margin = 0.04 * (a->high - a->low), stride = ceil((a->high - a->low) / 8.0);
+    if (a->high - a->low < 1.0) {
+        even_log_ticks(a, margin);
+        return;
+    }
     a->low -= margin;
     a->high += margin;
     double first = floor(a->low / stride) * stride;

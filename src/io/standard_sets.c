@@ -40,6 +40,11 @@ static const bfn__standard_set sets[] = {
 
 enum { N_SETS = sizeof sets / sizeof sets[0] };
 
+const bfn__standard_set *bfn__standard_set_number(size_t i)
+{
+    return i < N_SETS ? &sets[i] : NULL;
+}
+
 const bfn__standard_set *bfn__standard_set_of_path(const char *path)
 {
     for (size_t i = 0; i < N_SETS; i++)

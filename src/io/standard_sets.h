@@ -12,6 +12,7 @@ typedef struct bfn__standard_set {
     const char *where; /* one line: where to get it, its files and their checksums */
 } bfn__standard_set;
 
+const bfn__standard_set *bfn__standard_set_number(size_t i);              /* NULL: there are no more */
 const bfn__standard_set *bfn__standard_set_of_path(const char *path);     /* NULL: none */
 const bfn__standard_set *bfn__standard_set_of_images(const char *sha256); /* NULL: none */
 const bfn__standard_set *bfn__standard_set_named(const char *name);       /* NULL: none */

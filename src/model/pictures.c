@@ -9,6 +9,7 @@
 #include "io/canvas.h"
 #include "io/limits.h"
 #include "io/npz.h"
+#include "io/standard_sets.h"
 
 #include <string.h>
 
@@ -57,7 +58,7 @@ static bfn__grid grid_of(const bfn_pictures *p)
                        .H = p->height,
                        .W = p->width,
                        .C = p->channels,
-                       .columns = p->columns,
+                       .columns = p->columns < p->n ? p->columns : p->n,
                        .scale = scale,
                        .padding = p->n == 1 ? 0 : PADDING,
                        .background = between};
@@ -334,4 +335,11 @@ bfn_status bfn_board_save_png(bfn_context *ctx, const char *path, const bfn_boar
         status = save_image(ctx, path, &canvas, &board->cell);
     bfn__image_free(ctx, &canvas);
     return status;
+}
+
+const char *bfn_picture_source(size_t i, const char **name)
+{
+    const bfn__standard_set *set = bfn__standard_set_number(i);
+    *name = set != NULL ? set->name : NULL;
+    return set != NULL ? set->where : NULL;
 }

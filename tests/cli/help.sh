@@ -36,6 +36,16 @@ for key in "seq_len: 128" "lr: 0.001" "betas: \[0.9, 0.98\]" "max_sqrt_beta: 0.7
     grep -q "  $key" out || fail "help config does not list $key"
 done
 
+run help data
+expect 0
+quiet
+for word in dataset-fashion-mnist yann.lecun.com cifar-10-binary.tar.gz c32a1d4ab5d03f1284b67883e8d87530 6bbc9ace898e44ae57da46a324031adb; do
+    grep -q "$word" out || fail "help data does not say $word"
+done
+awk 'length($0) > 110 {exit 1}' out || fail "help data has a long line"
+run sample --help
+grep -q "one of static, dynamic, off" out || fail "the help does not list what --clip takes"
+
 # The options of every class of networks are listed too, all of them: those of a configuration that sets none. Those of gpt with their
 # defaults; U-Nets fill in some, and number the members of lists.
 listed() {
@@ -91,7 +101,7 @@ expect 2
 grep -q $'\033' err && fail "an escape code came through"
 run help nothing
 expect 2
-for words in "help sample x" "help config x" "help eval spell x" "--version x"; do
+for words in "help sample x" "help data x" "help config x" "help eval spell x" "--version x"; do
     run $words
     expect 2
     says "found \"x\", which is one word too many"

@@ -97,6 +97,11 @@ for kind in grey bins binary; do
     run sample --model $kind/last.safetensors --nfe 5 --n 2 --start moments --eta 0 -o x.npy
     expect 0
 done
+for clip in static dynamic off; do
+    run sample --model grey/last.safetensors --nfe 4 --n 2 --seed 3 --clip $clip -o $clip.npy
+    expect 0
+done
+cmp -s static.npy dynamic.npy && fail "--clip makes no difference"
 LC_ALL=C tail -c 640 binary.npy | LC_ALL=C tr -d '\000\377' | [ "$(wc -c)" -eq 0 ] || fail "black and white has greys"
 
 run sample --model grey/last.safetensors --nfe 4 --n 10 --seed 3 -o grid.png
@@ -116,6 +121,12 @@ expect 0
 [ "$(head -c 2 s.npz)" = PK ] || fail "npz"
 grep -aq arr_0.npy s.npz || fail "npz: name"
 
+run sample --model grey/last.safetensors --nfe 3 --n 2 --grid list:0.01,0.3,0.6,1 -o list.png
+grep -aqF "list:0.01,0.3,0.6,1" list.png || fail "the grid of times is not in the text"
+size_of() { # width and height of a PNG
+    od -An -j16 -N8 -tu1 "$1" | awk '{print $3 * 256 + $4, $7 * 256 + $8}'
+}
+
 # film, strip, preview
 run sample --model binary/last.safetensors --nfe 6 --n 4 -o film/grid.png --film
 expect 5
@@ -126,6 +137,11 @@ for f in grid grid-film grid-strip; do
     is_png film/$f.png
 done
 grep -aq acTL film/grid-film.png || fail "the film is not animated"
+strip=$(size_of film/grid-strip.png)
+run sample --model binary/last.safetensors --nfe 6 --n 4 -o film/grid.png --film --columns 4
+expect 0
+[ "$(size_of film/grid-strip.png)" = "$strip" ] || fail "columns of the grid widen the strip: $strip, $(size_of film/grid-strip.png)"
+[ "$(size_of film/grid.png)" = "234 60" ] || fail "a row of four: $(size_of film/grid.png)"
 run sample --model grey/last.safetensors --nfe 4 --preview
 expect 2
 says "no terminal"
@@ -144,9 +160,32 @@ run sample --model grey/last.safetensors --nfe 4 --n 1 --seed 9 -o given.npy
 run sample --model binary/last.safetensors --nfe 4 --n 1 --seed 2 -o mask.npy
 paste <(tail -c 64 given.npy | od -An -v -tu1 -w1) <(tail -c 64 mask.npy | od -An -v -tu1 -w1) <(tail -c 64 filled.npy | od -An -v -tu1 -w1) |
     awk '$2 == 255 && $1 != $3 {bad++} $2 == 0 && $1 != $3 {filled++} END {exit bad > 0 || filled == 0}' || fail "infilling"
+run sample --model grey/last.safetensors --nfe 4 --n 1 --infill given/000000.png --mask mask/000000.png -o filled.png
+expect 0
+grep -aq "bfn.infill.given/000000.png" filled.png || fail "the text does not say what was filled in"
 run sample --model grey/last.safetensors --infill given/000000.png -o x.png
 expect 2
 says "need --mask"
+
+# a network that is told classes: all in turn or one, and arrays say which
+sed 's/^network: .*/network: {class: unet_adm, model_channels: 8, norm_groups: 4, channel_mult: [1, 1], num_res_blocks: 1, num_classes: 4}/; s/^train: {/train: {seed: 3, /' \
+    grey.yaml >told.yaml
+run train told.yaml --data digits --out told -q
+expect 0
+run sample --model told/last.safetensors --nfe 2 --n 1 --first 6 -o turn.npz
+expect 0
+for class in 2 1; do
+    run sample --model told/last.safetensors --nfe 2 --n 1 --first 6 --class $class -o $class.npz
+    expect 0
+done
+grep -aq arr_1.npy turn.npz || fail "the classes are not in the file"
+cmp -s turn.npz 2.npz || fail "sample 6 of 4 classes in turn is not of class 2"
+cmp -s turn.npz 1.npz && fail "--class makes no difference"
+run sample --model told/last.safetensors --nfe 2 --class 4 -o x.png
+expect 2
+says "needs 0 to 3"
+run sample --model grey/last.safetensors --nfe 2 -o x.npz
+grep -aq arr_1.npy x.npz && fail "classes of a network that knows none"
 
 # comparison and bound
 run compare --model bins/last.safetensors --methods bfn,ode2m+corrector --nfe 2,4 --n 4 -o board.png
@@ -185,12 +224,15 @@ refuse() { # code message arguments
     expect $wanted
     says "$message"
 }
+refuse 5 "nowhere/x.png: cannot be written" compare --model bins/last.safetensors --methods ode2m --nfe 2 -o nowhere/x.png
+refuse 5 "film: cannot be written: Is a directory" compare --model bins/last.safetensors --methods ode2m --nfe 2 -o film
 refuse 2 "-o FILE is missing" sample --model grey/last.safetensors
 refuse 2 "found \"x.jpg\", needs FILE.png" sample --model grey/last.safetensors -o x.jpg
 if [ -r /usr/share/hunspell/en_US.dic ]; then
     refuse 2 "is a model of images" eval spell --model grey/last.safetensors
 fi
 refuse 2 "has png, folder, npy and npz" sample --model grey/last.safetensors --format txt -o x
+refuse 2 "nothing to clip" sample --model bins/last.safetensors --clip dynamic -o x.png
 refuse 2 "takes no classes" sample --model grey/last.safetensors --class 1 -o x.png
 refuse 2 "needs -o FILE.png" sample --model grey/last.safetensors --film -o x.npz
 refuse 5 "nowhere/x.png" sample --model grey/last.safetensors --nfe 2 -o nowhere/x.png
