@@ -30,12 +30,6 @@ for c in $commands "eval spell" "eval bound"; do
     cmp -s first out || fail "bfn help $c differs from bfn $c --help"
 done
 
-run help config
-expect 0
-for key in "seq_len: 128" "lr: 0.001" "betas: \[0.9, 0.98\]" "max_sqrt_beta: 0.75" "class: gpt"; do
-    grep -q "  $key" out || fail "help config does not list $key"
-done
-
 run help data
 expect 0
 quiet
@@ -45,6 +39,12 @@ done
 awk 'length($0) > 110 {exit 1}' out || fail "help data has a long line"
 run sample --help
 tr -s " \n" " " <out | grep -q "one of static, dynamic, off" || fail "the help does not list what --clip takes"
+
+run help config
+expect 0
+for key in "seq_len: 128" "lr: 0.001" "betas: \[0.9, 0.98\]" "max_sqrt_beta: 0.75" "class: gpt"; do
+    grep -q "  $key" out || fail "help config does not list $key"
+done
 
 # The options of every class of networks are listed too, all of them: those of a configuration that sets none. Those of gpt with their
 # defaults; U-Nets fill in some, and number the members of lists.
