@@ -16,7 +16,7 @@ typedef struct spell_values {
     const char *model, *text, *methods, *counts, *dictionary;
     size_t n, batch, threads;
     uint64_t seed;
-    int json;
+    int precision, json;
 } spell_values;
 
 #define AT(member) offsetof(spell_values, member)
@@ -31,6 +31,8 @@ static const cli_option spell_options[] = {
     {"seed", 0, "N", CLI_SEED, AT(seed), 0, 0, NULL, "seed of the samples (default 0); the same for every cell"},
     {"batch", 0, "N", CLI_SIZE, AT(batch), 1, 4096, NULL, "strings a network call (default 32)"},
     {"threads", 0, "N", CLI_SIZE, AT(threads), 1, 1024, NULL, "CPU threads (default: all)"},
+    {"precision", 0, "KIND", CLI_CHOICE, AT(precision), 0, 0, "default|f32|bf16",
+     "arithmetic of the network (default: bf16 where the CPU has it)"},
     {"dictionary", 0, "FILE.dic", CLI_TEXT, AT(dictionary), 0, 0, NULL,
      "hunspell dictionary (default: Debian's en_US)"},
     {"json", 0, NULL, CLI_FLAG, AT(json), 0, 0, NULL, "one JSON object a cell on standard output instead of a table"},
@@ -46,6 +48,11 @@ typedef struct spell_cell {
 } spell_cell;
 
 /* ---- the table ---- */
+
+static const char *precision_name(const bfn_model_info *info)
+{
+    return info->precision == BFN_PRECISION_BF16 ? "bf16" : "f32";
+}
 
 static void print_head(void)
 {
@@ -67,7 +74,9 @@ static void print_row(const spell_cell *cell)
     fflush(stdout);
 }
 
-static void print_json(const spell_cell *cell, const spell_values *v, const bfn_speller *speller, const char *checksum)
+/* info: of the model that was sampled; NULL: the strings were given. */
+static void print_json(const spell_cell *cell, const spell_values *v, const bfn_speller *speller,
+                       const bfn_model_info *info)
 {
     const bfn_spelling *s = &cell->spelling;
     char safe[256], path[512];
@@ -75,10 +84,12 @@ static void print_json(const spell_cell *cell, const spell_values *v, const bfn_
         "{\"label\": \"%s\", \"evaluations\": %zu, \"seed\": %llu, \"strings\": %zu, \"words\": %zu, \"correct\": %zu, "
         "\"accuracy\": %.6f, \"standard_error\": %.6f, \"inner_words\": %zu, \"inner_accuracy\": %.6f, "
         "\"inner_standard_error\": %.6f, \"bits_per_word\": %.5f, \"bits_per_character\": %.5f, \"duplicates\": %zu, "
-        "\"seconds\": %.3f, \"model_sha256\": \"%s\", \"dictionary\": \"%s\", \"dictionary_sha256\": \"%s\"}\n",
+        "\"seconds\": %.3f, \"precision\": \"%s\", \"model_sha256\": \"%s\", \"dictionary\": \"%s\", "
+        "\"dictionary_sha256\": \"%s\"}\n",
         cli_safe(cell->label, safe, sizeof safe), cell->evaluations, (unsigned long long)v->seed, s->n_strings,
         s->n_words, s->n_correct, s->accuracy, s->standard_error, s->n_inner_words, s->inner_accuracy,
-        s->inner_standard_error, s->word_entropy, s->character_entropy, s->n_duplicates, cell->seconds, checksum,
+        s->inner_standard_error, s->word_entropy, s->character_entropy, s->n_duplicates, cell->seconds,
+        info != NULL ? precision_name(info) : "", info != NULL ? info->checksum : "",
         cli_safe(bfn_speller_path(speller), path, sizeof path), bfn_speller_checksum(speller));
     fflush(stdout);
 }
@@ -137,8 +148,8 @@ static int score_model(const cli_command *command, bfn_context *ctx, bfn_speller
         status = bfn_model_reserve(model, v->batch < v->n ? v->batch : v->n);
     if (status == BFN_OK && !v->json) {
         printf("%zu strings of %zu characters a row, seed %llu, %s\ndictionary %s, sha256 %.12s\n", v->n,
-               info.positions, (unsigned long long)v->seed, info.precision == BFN_PRECISION_BF16 ? "bf16" : "f32",
-               bfn_speller_path(speller), bfn_speller_checksum(speller));
+               info.positions, (unsigned long long)v->seed, precision_name(&info), bfn_speller_path(speller),
+               bfn_speller_checksum(speller));
         print_head();
     }
     for (size_t m = 0; m < plan->n_methods; m++)
@@ -146,7 +157,7 @@ static int score_model(const cli_command *command, bfn_context *ctx, bfn_speller
             spell_cell cell = {.label = plan->labels[m], .solver = plan->solvers[m], .evaluations = plan->counts[c]};
             status = score_cell(model, speller, v, &set, info.positions, &cell);
             if (status == BFN_OK && v->json)
-                print_json(&cell, v, speller, info.checksum);
+                print_json(&cell, v, speller, &info);
             else if (status == BFN_OK)
                 print_row(&cell);
         }
@@ -215,7 +226,7 @@ static int score_text(const cli_command *command, bfn_context *ctx, bfn_speller 
         if (status != BFN_OK) {
             code = cli_fail(command, ctx, status);
         } else if (v->json) {
-            print_json(&cell, v, speller, "");
+            print_json(&cell, v, speller, NULL);
         } else {
             printf("%zu strings\ndictionary %s, sha256 %.12s\n", n, bfn_speller_path(speller),
                    bfn_speller_checksum(speller));
@@ -234,10 +245,12 @@ static int run_spell_parsed(const cli_command *command, bfn_context *ctx, const 
 {
     bfn_speller *speller = NULL;
     bfn_model *model = NULL;
+    bfn_model_options options = BFN_MODEL_OPTIONS_INIT;
+    options.precision = (bfn_precision)v->precision;
     int code = 0;
     bfn_status status = bfn_speller_open(ctx, &speller, v->dictionary);
     if (status == BFN_OK && v->model != NULL)
-        status = bfn_model_load(ctx, &model, v->model, NULL);
+        status = bfn_model_load(ctx, &model, v->model, &options);
     if (status != BFN_OK)
         code = cli_fail(command, ctx, status);
     else if (model != NULL)

@@ -88,6 +88,9 @@ run eval spell --model $model --methods sde2m --nfe 5 --n 6 --seed 2 --json
 expect 0
 cp out cell
 grep -q "\"model_sha256\": \"$(sha256sum <$model | cut -c1-64)\"" cell || fail "checksum of the model"
+run eval spell --model $model --methods sde2m --nfe 5 --n 6 --seed 2 --precision f32 --json
+expect 0
+grep -q '"precision": "f32"' out || fail "the precision asked for"
 run sample --model $model --method sde2m --nfe 5 --n 6 --seed 2
 cp out texts
 run eval spell --text texts --json
