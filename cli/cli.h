@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 enum { CLI_EXIT_USAGE = 2, CLI_EXIT_WRITE = 5, CLI_EXIT_SIGINT = 130, CLI_EXIT_SIGTERM = 143 };
 
@@ -71,6 +72,8 @@ bool cli_number(const char *text, double *value);
 
 /* Text from a file on a terminal or in a line: control characters and invalid UTF-8 become '?'. Returns out. */
 const char *cli_safe(const char *text, char *out, size_t capacity);
+/* Text as a JSON string, quotes included; invalid UTF-8 becomes '?'. */
+void cli_put_json(FILE *out, const char *text);
 
 /* What an option of type CLI_CHOICE takes: "one of a, b, c". */
 void cli_choices(const cli_option *option, char *text, size_t capacity);

@@ -75,20 +75,6 @@ static void put_line(FILE *out, const char *text)
     fputc('\n', out);
 }
 
-static void put_json_text(FILE *out, const char *text)
-{
-    fputc('"', out);
-    for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++) {
-        if (*c == '"' || *c == '\\')
-            fprintf(out, "\\%c", *c);
-        else if (*c < 0x20)
-            fprintf(out, "\\u%04x", *c);
-        else
-            fputc(*c, out);
-    }
-    fputc('"', out);
-}
-
 static bfn_status put_sample(sample_run *r, size_t i)
 {
     const int32_t *sample = r->samples + i * r->info.positions;
@@ -100,7 +86,7 @@ static bfn_status put_sample(sample_run *r, size_t i)
         return BFN_OK;
     }
     fprintf(r->out, "{\"i\":%" PRIu64 ",\"seed\":%" PRIu64 ",\"text\":", r->v->first + r->done + i, r->v->seed);
-    put_json_text(r->out, r->text);
+    cli_put_json(r->out, r->text);
     fputs("}\n", r->out);
     return BFN_OK;
 }

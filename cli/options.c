@@ -93,6 +93,24 @@ const char *cli_safe(const char *text, char *out, size_t capacity)
     return out;
 }
 
+void cli_put_json(FILE *out, const char *text)
+{
+    fputc('"', out);
+    for (const unsigned char *c = (const unsigned char *)text; *c != '\0';) {
+        size_t n = utf8_bytes(c);
+        if (n == 0)
+            fputc('?', out);
+        else if (*c == '"' || *c == '\\')
+            fprintf(out, "\\%c", *c);
+        else if (*c < 0x20 || *c == 0x7f)
+            fprintf(out, "\\u%04x", *c);
+        else
+            fwrite(c, 1, n, out);
+        c += n == 0 ? 1 : n;
+    }
+    fputc('"', out);
+}
+
 /* ---- names ---- */
 
 static size_t smaller(size_t a, size_t b)

@@ -136,28 +136,84 @@ typedef struct bfn_bound_options {
     size_t n_draws; /* L^n of discrete and discretised data: draws of the sender's message; 0: 10 */
     int (*progress)(void *user, size_t done, size_t total); /* may be NULL; non-zero return stops: BFN_CANCELLED */
     void *user;
+    /* Bits per position. > 0: sequences are taken in a random order, at least 32 and whole batches, until the standard error is not above it, or
+     * n_sequences (0: the split) are used up. */
+    double precision;
 } bfn_bound_options;
 
 #define BFN_BOUND_OPTIONS_INIT                                                                                         \
     {                                                                                                                  \
-        sizeof(bfn_bound_options), BFN_SPLIT_TEST, 0, 0, 0, 0, 0, 0, 0, 0                                              \
+        sizeof(bfn_bound_options), BFN_SPLIT_TEST, 0, 0, 0, 0, 0, 0, 0, 0, 0.0                                         \
     }
 
-/* All in bits per position (per character of text, per dimension of images). */
+/* In bits per position (per character of text, per dimension of images) where nothing else is said. Images of continuous data: a bound on the
+ * probability of the image in n_classes levels (0: as bfn_flow_loss): the reconstruction is the mass of a normal distribution of deviation
+ * sigma_1 in each pixel's bin, so bin widths are in it, and the number compares with those of discretised models. */
 typedef struct bfn_bound {
     size_t n_sequences, n_positions;
+    size_t n_available;           /* sequences or images in the split */
+    int reached;                  /* non-zero: the precision was asked for and reached */
     double bound, standard_error; /* transmission + reconstruction; sequences as samples */
+    double nats, nats_error;      /* the same, in nats per sequence or image: bound ln 2 D */
     double transmission;          /* L^inf, or L^n */
     double reconstruction;        /* L^r */
     /* Text: the same sequences under uni-, bi- and trigram models of the training split: what a bound must beat. */
     double ngram[3];
-    int images; /* non-zero: the data is images */
+    int images;             /* non-zero: the data is images */
+    char data_checksum[65]; /* sha256 of the data, hex */
 } bfn_bound;
 
 /* data_path: what the model was trained on, or other data of the same alphabet or image size. The n-gram models are interpolated with
  * weights fitted on the validation split. BFN_ERR_ARGUMENT when the model does not fit the data. */
 BFN_API BFN_MUST_CHECK bfn_status bfn_eval_bound(bfn_model *model, const char *data_path,
                                                  const bfn_bound_options *options, bfn_bound *result);
+
+/* ---- likelihood under the probability-flow ODE (2404.15766; how: src/eval/ode_bound.c) ---- */
+
+/* The trace of the network's Jacobian, which the change of density needs at each step: by random signs (Hutchinson; unbiased, one backward pass a
+ * probe), exact (one a number of the state: low dimensions), or, for discrete data, by what it would be for an ideal network: the trace
+ * of the posterior's covariance. That needs no backward pass, but the result is a bound for the ideal network only: bits too high or
+ * too low for one that is far from it. */
+typedef enum bfn_trace { BFN_TRACE_HUTCHINSON = 0, BFN_TRACE_EXACT = 1, BFN_TRACE_POSTERIOR = 2 } bfn_trace;
+
+typedef struct bfn_ode_options {
+    size_t struct_size;
+    bfn_data_split split;
+    size_t n_sequences; /* as bfn_bound_options; 0: 64 */
+    size_t n_steps;     /* of the fourth-order Runge-Kutta method, 4 evaluations each; 0: 40 */
+    bfn_trace trace;
+    size_t n_probes; /* BFN_TRACE_HUTCHINSON; 0: 1 */
+    double eta;      /* continuous and discretised data: the ODE starts at this time; 0: 1e-4. Discrete data: at 0 */
+    size_t batch;    /* sequences a network call; 0: 16. The network is compiled as for training */
+    uint64_t seed;
+    double precision;                                       /* as bfn_bound_options */
+    int (*progress)(void *user, size_t done, size_t total); /* may be NULL; non-zero return stops: BFN_CANCELLED */
+    void *user;
+} bfn_ode_options;
+
+#define BFN_ODE_OPTIONS_INIT                                                                                           \
+    {                                                                                                                  \
+        sizeof(bfn_ode_options), BFN_SPLIT_TEST, 0, 0, BFN_TRACE_HUTCHINSON, 0, 0.0, 0, 0, 0.0, 0, 0                   \
+    }
+
+/* Of the sampler that draws a state at t = 1 by the ODE and the data from the output distribution there. */
+typedef struct bfn_ode_likelihood {
+    size_t n_sequences, n_positions, n_available;
+    int reached;
+    size_t n_evaluations;         /* forward passes of the network, a sequence: one more a probe beyond the first */
+    double bound, standard_error; /* on -log2 P(x), bits per position; of what: see bfn_bound */
+    double nats, nats_error;      /* nats per sequence or image */
+    double reconstruction;        /* bits per position */
+    /* Mean of ln p_1 of the state at t = 1, nats per position: the density of the data blurred by the flow, gamma x + sigma eps with
+     * gamma = 1 - sigma_1^2, sigma = sigma_1 sqrt(gamma); discrete data: of the logits. */
+    double density, density_error;
+    int images;
+    char data_checksum[65];
+} bfn_ode_likelihood;
+
+/* As bfn_eval_bound. Besides: BFN_ERR_DIVERGED where a density is not finite. */
+BFN_API BFN_MUST_CHECK bfn_status bfn_eval_ode(bfn_model *model, const char *data_path, const bfn_ode_options *options,
+                                               bfn_ode_likelihood *result);
 
 #ifdef __cplusplus
 }

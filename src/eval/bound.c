@@ -1,111 +1,66 @@
-/* bound.c: the variational bound on the negative log likelihood of text or images, in bits per character or dimension.
+/* bound.c: the variational bound on the negative log likelihood, item by item.
  *
  *   -log P(x) <= L^inf(x) + L^r(x), or L^n(x) + L^r(x)                 (arXiv 2308.07037, equations 11 to 16)
- *   L^inf(x) = E_{t ~ U(0,1)} [loss at t], here by stratified times t_j = (j + u)/n with one u a sequence: the strata make the
- *              estimate of a sequence far less noisy than independent times, and it stays unbiased
+ *   L^inf(x) = E_{t ~ U(0,1)} [loss at t], here by stratified and antithetic times: t_j = (j + u)/n for even j, (j + 1 - u)/n for odd j, one
+ *              u an item. Each t_j is uniform in its stratum, so the estimate is unbiased; in neighbouring strata the slopes of the loss
+ *              cancel
  *   L^n(x)   = the same over the steps i/n of a transmission in n messages; strata of steps
  *   L^r(x)   = -ln p_O(x | t = 1)
- * Sequences (windows, lines, images) are independent samples, so their spread gives the standard error. For text, character n-gram models
- * of the training split are evaluated on the same sequences: a network whose bound does not beat a trigram model has learned little.
+ * The network is called for a batch of items at a time; everything around it (noise, states, losses) runs item by item on all threads.
  */
-#include "bfn/eval.h"
+#include "eval/likelihood.h"
 
 #include "base/random.h"
-#include "eval/ngram.h"
-#include "model/dataset.h"
 
 #include <math.h>
-#include <string.h>
-
-enum { DEFAULT_SEQUENCES = 256, DEFAULT_TIMES = 16, DEFAULT_BATCH = 16, DEFAULT_DRAWS = 10, FIT_SEQUENCES = 1000 };
 
 typedef struct bound_work {
-    bfn_model *model;
-    bfn__dataset *set;
-    bfn_bound_options options;
-    size_t D, batch;
-    void *data;                            /* [batch, D]: int32_t or float */
-    int32_t *labels;                       /* [batch] */
-    float *state;                          /* [batch, D, state width] */
-    float *normals;                        /* L^n: [n_draws, batch, D, state width] */
-    float *shown, *out;                    /* [batch, D, width] */
-    double *t, *loss;                      /* [batch], [batch, D] */
-    double *transmission, *reconstruction; /* [n_sequences], nats per position */
+    const bfn__likelihood_source *source;
+    const bfn_bound_options *options;
+    bfn__item_plan plan;
+    size_t D, W, batch;              /* positions, state width */
+    void *data;                      /* [batch, D]: int32_t or float */
+    float *state;                    /* [batch, D, W] */
+    float *normals;                  /* L^n: [batch, n_draws, D, W] */
+    float *shown, *out;              /* [batch, D, width] */
+    double *t, *u, *loss;            /* [batch], [batch], [batch, D] */
+    double *sums;                    /* [batch] nats per position */
+    double *values, *reconstruction; /* [n_sequences] nats per position */
+    /* of the network call that is being prepared */
+    bfn_loss_kind kind;
+    uint32_t pass;
+    size_t first;
+    double weight;
+    bool failed;
 } bound_work;
 
-static bfn_status allocate(bound_work *w)
+static bool allocate(bound_work *w)
 {
-    bfn_context *ctx = w->model->ctx;
-    size_t positions = w->batch * w->D, n = w->options.n_sequences;
-    const bfn_flow *flow = &w->model->flow;
-    size_t draws = w->options.n_steps > 0 ? w->options.n_draws : 0;
+    bfn_context *ctx = w->source->ctx;
+    const bfn_flow *flow = w->source->flow;
+    size_t positions = w->batch * w->D, n = w->plan.n_max;
+    size_t draws = w->options->n_steps > 0 ? w->options->n_draws : 0;
     w->data = bfn__calloc(ctx, positions, sizeof(float));
-    w->labels = bfn__calloc(ctx, w->batch, sizeof *w->labels);
-    w->normals = bfn__calloc(ctx, positions * draws, bfn_flow_state_width(flow) * sizeof *w->normals);
-    w->state = bfn__calloc(ctx, positions * bfn_flow_state_width(flow), sizeof *w->state);
-    w->shown = bfn__calloc(ctx, positions * bfn_flow_shown_width(flow), sizeof *w->shown);
-    w->out = bfn__calloc(ctx, positions * bfn_flow_output_width(flow), sizeof *w->out);
+    w->normals = bfn__calloc(ctx, positions * draws, w->W * sizeof *w->normals);
+    w->state = bfn__calloc(ctx, positions, w->W * sizeof *w->state);
+    w->shown = bfn__calloc(ctx, positions, bfn_flow_shown_width(flow) * sizeof *w->shown);
+    w->out = bfn__calloc(ctx, positions, bfn_flow_output_width(flow) * sizeof *w->out);
     w->t = bfn__calloc(ctx, w->batch, sizeof *w->t);
+    w->u = bfn__calloc(ctx, w->batch, sizeof *w->u);
+    w->sums = bfn__calloc(ctx, w->batch, sizeof *w->sums);
     w->loss = bfn__calloc(ctx, positions, sizeof *w->loss);
-    w->transmission = bfn__calloc(ctx, n, sizeof *w->transmission);
+    w->values = bfn__calloc(ctx, n, sizeof *w->values);
     w->reconstruction = bfn__calloc(ctx, n, sizeof *w->reconstruction);
-    bool all = w->data && w->labels && w->normals && w->state && w->shown && w->out && w->t && w->loss &&
-               w->transmission && w->reconstruction;
-    return all ? BFN_OK : BFN_ERR_MEMORY;
+    return w->data && w->normals && w->state && w->shown && w->out && w->t && w->u && w->sums && w->loss && w->values &&
+           w->reconstruction;
 }
 
 static void release(bound_work *w)
 {
-    void *blocks[] = {w->data, w->labels, w->normals, w->state,        w->shown,
-                      w->out,  w->t,      w->loss,    w->transmission, w->reconstruction};
+    void *blocks[] = {w->data, w->normals, w->state, w->shown,  w->out,           w->t,
+                      w->u,    w->sums,    w->loss,  w->values, w->reconstruction};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
-        bfn__free(w->model->ctx, blocks[i]);
-}
-
-/* Evenly spread over the split. */
-static size_t sequence_of(const bound_work *w, size_t i)
-{
-    size_t available = bfn__dataset_n(w->set, (bfn__split)w->options.split);
-    return (size_t)((double)i * (double)available / (double)w->options.n_sequences);
-}
-
-/* Normals of the sender's messages: one stream of draws a time, beyond those of the states. */
-static void draw_messages(const bound_work *w, uint32_t pass, size_t first, size_t n)
-{
-    size_t per_sample = w->D * bfn_flow_state_width(&w->model->flow);
-    for (size_t k = 0; k < w->options.n_draws; k++)
-        for (size_t i = 0; i < n; i++)
-            bfn__random_normals(w->options.seed, first + i, bfn__draw(pass, BFN__DRAW_CATEGORY), k * per_sample,
-                                per_sample, w->normals + (k * n + i) * per_sample);
-}
-
-/* One draw of the loss for sequences first..first+n-1 at the times w->t; what is added to sums[first+i] is per position. */
-static bfn_status add_loss(bound_work *w, bfn_loss_kind kind, uint32_t pass, size_t first, size_t n, double weight,
-                           double *sums)
-{
-    const bfn_flow *flow = &w->model->flow;
-    size_t per_sample = w->D * bfn_flow_state_width(flow);
-    for (size_t i = 0; i < n; i++)
-        bfn__random_normals(w->options.seed, first + i, bfn__draw(pass, BFN__DRAW_NOISE), 0, per_sample,
-                            w->state + i * per_sample);
-    bfn_flow_draw(flow, n, w->D, w->data, w->t, w->state, w->state);
-    bfn_flow_show(flow, n, w->D, w->state, w->shown);
-    if (bfn_model_predict(w->model, first, n, w->t, w->shown, w->out) != 0)
-        return BFN_ERR_INTERNAL;
-    bfn_loss_options options = BFN_LOSS_OPTIONS_INIT;
-    options.kind = kind;
-    if (kind == BFN_LOSS_N_STEP) {
-        options.n_steps = w->options.n_steps;
-        options.n_draws = w->options.n_draws;
-        options.normals = w->normals;
-        draw_messages(w, pass, first, n);
-    }
-    bfn_status status =
-        bfn_flow_loss(w->model->ctx, flow, &options, n, w->D, w->data, w->t, w->state, w->out, w->loss, NULL);
-    for (size_t i = 0; status == BFN_OK && i < n; i++)
-        for (size_t d = 0; d < w->D; d++)
-            sums[first + i] += weight * w->loss[i * w->D + d] / (double)w->D;
-    return status;
+        bfn__free(w->source->ctx, blocks[i]);
 }
 
 /* Where the D values of item i of the batch lie. */
@@ -114,161 +69,139 @@ static void *item_of(const bound_work *w, size_t i)
     return (char *)w->data + i * w->D * sizeof(float);
 }
 
-static bfn_status evaluate_batch(bound_work *w, size_t first, size_t n)
+static void load_item(void *arg, size_t i)
 {
-    size_t n_times = w->options.n_times, n_steps = w->options.n_steps;
-    bfn_loss_kind kind = n_steps > 0 ? BFN_LOSS_N_STEP : BFN_LOSS_CONTINUOUS_TIME;
-    for (size_t i = 0; i < n; i++)
-        bfn__dataset_item(w->set, (bfn__split)w->options.split, sequence_of(w, first + i), item_of(w, i),
-                          &w->labels[i]);
-    w->model->given = w->labels;
-    for (size_t j = 0; j < n_times; j++) {
-        for (size_t i = 0; i < n; i++) {
-            double u;
-            bfn__random_uniforms(w->options.seed, first + i, bfn__draw(0, BFN__DRAW_DATA), 0, 1, &u);
-            w->t[i] = ((double)j + u) / (double)n_times;
-            if (n_steps > 0)
-                w->t[i] = floor(w->t[i] * (double)n_steps) / (double)n_steps;
-        }
-        bfn_status status = add_loss(w, kind, (uint32_t)j + 1, first, n, 1.0 / (double)n_times, w->transmission);
-        if (status != BFN_OK)
-            return status;
+    bound_work *w = arg;
+    int32_t unused;
+    w->source->item(w->source->user, bfn__item_index(&w->plan, w->first + i), item_of(w, i),
+                    w->source->labels != NULL ? &w->source->labels[i] : &unused);
+    bfn__random_uniforms(w->options->seed, w->first + i, bfn__draw(0, BFN__DRAW_DATA), 0, 1, &w->u[i]);
+    w->sums[i] = 0.0;
+}
+
+static void draw_state(void *arg, size_t i)
+{
+    bound_work *w = arg;
+    const bfn_flow *flow = w->source->flow;
+    size_t size = w->D * w->W;
+    float *state = w->state + i * size;
+    bfn__random_normals(w->options->seed, w->first + i, bfn__draw(w->pass, BFN__DRAW_NOISE), 0, size, state);
+    bfn_flow_draw(flow, 1, w->D, item_of(w, i), &w->t[i], state, state);
+    bfn_flow_show(flow, 1, w->D, state, w->shown + i * w->D * bfn_flow_shown_width(flow));
+}
+
+/* Adds the loss of item i, a position, to its sum. */
+static void lose(void *arg, size_t i)
+{
+    bound_work *w = arg;
+    const bfn_flow *flow = w->source->flow;
+    size_t size = w->D * w->W;
+    double *loss = w->loss + i * w->D;
+    bfn_loss_options o = BFN_LOSS_OPTIONS_INIT;
+    o.kind = w->kind;
+    if (w->kind ==
+        BFN_LOSS_N_STEP) { /* the sender's messages: one stream of draws a time, beyond those of the states */
+        float *normals = w->normals + i * w->options->n_draws * size;
+        o.n_steps = w->options->n_steps;
+        o.n_draws = w->options->n_draws;
+        o.normals = normals;
+        bfn__random_normals(w->options->seed, w->first + i, bfn__draw(w->pass, BFN__DRAW_CATEGORY), 0, o.n_draws * size,
+                            normals);
     }
+    if (bfn_flow_loss(NULL, flow, &o, 1, w->D, item_of(w, i), &w->t[i], w->state + i * size,
+                      w->out + i * w->D * bfn_flow_output_width(flow), loss, NULL) != BFN_OK)
+        __atomic_store_n(&w->failed, true, __ATOMIC_RELAXED);
+    for (size_t d = 0; d < w->D; d++)
+        w->sums[i] += w->weight * loss[d] / (double)w->D;
+}
+
+/* One draw of the loss of n items at the times w->t. */
+static bfn_status add_loss(bound_work *w, bfn_loss_kind kind, uint32_t pass, size_t n, double weight)
+{
+    bfn_context *ctx = w->source->ctx;
+    w->kind = kind;
+    w->pass = pass;
+    w->weight = weight;
+    bfn__parallel(ctx, n, draw_state, w);
+    bfn_status status = (bfn_status)w->source->predict(w->source->predict_user, w->first, n, w->t, w->shown, w->out);
+    if (status != BFN_OK)
+        return status;
+    bfn__parallel(ctx, n, lose, w);
+    return !w->failed ? BFN_OK : bfn__fail(ctx, BFN_ERR_INPUT, "bound: an item holds a class that the model lacks");
+}
+
+static double time_of(const bound_work *w, size_t j, double u)
+{
+    double n_times = (double)w->options->n_times, n_steps = (double)w->options->n_steps;
+    double t = ((double)j + (j % 2 == 0 ? u : 1.0 - u)) / n_times;
+    return w->options->n_steps == 0 ? t : fmin(floor(t * n_steps), n_steps - 1.0) / n_steps;
+}
+
+static bfn_status measure(void *user, size_t first, size_t n, double *values)
+{
+    bound_work *w = user;
+    size_t n_times = w->options->n_times;
+    bfn_loss_kind kind = w->options->n_steps > 0 ? BFN_LOSS_N_STEP : BFN_LOSS_CONTINUOUS_TIME;
+    w->first = first;
+    bfn__parallel(w->source->ctx, n, load_item, w);
     for (size_t i = 0; i < n; i++)
         w->t[i] = 1.0;
-    return add_loss(w, BFN_LOSS_RECONSTRUCTION, 0, first, n, 1.0, w->reconstruction);
-}
-
-static void summarise(const bound_work *w, bfn_bound *result)
-{
-    size_t n = w->options.n_sequences;
-    double sum = 0.0, squares = 0.0;
-    for (size_t i = 0; i < n; i++) {
-        double bits = (w->transmission[i] + w->reconstruction[i]) / M_LN2;
-        sum += bits;
-        squares += bits * bits;
-        result->transmission += w->transmission[i] / M_LN2 / (double)n;
-        result->reconstruction += w->reconstruction[i] / M_LN2 / (double)n;
-    }
-    double mean = sum / (double)n;
-    result->n_sequences = n;
-    result->n_positions = n * w->D;
-    result->bound = mean;
-    result->standard_error = n > 1 ? sqrt(fmax(squares / (double)n - mean * mean, 0.0) / (double)(n - 1)) : 0.0;
-}
-
-static bfn_status fit_ngram(bound_work *w, bfn__ngram *model)
-{
-    bfn_context *ctx = w->model->ctx;
-    for (size_t i = 0; i < bfn__dataset_n(w->set, BFN__SPLIT_TRAIN); i++) {
-        bfn__dataset_item(w->set, BFN__SPLIT_TRAIN, i, w->data, NULL);
-        bfn__ngram_count(model, w->data, w->D);
-    }
-    size_t available = bfn__dataset_n(w->set, BFN__SPLIT_VALID);
-    size_t n = available < FIT_SEQUENCES ? available : FIT_SEQUENCES;
-    int32_t *held_out = bfn__calloc(ctx, n * w->D, sizeof *held_out);
-    if (held_out == NULL)
-        return BFN_ERR_MEMORY;
+    bfn_status status = add_loss(w, BFN_LOSS_RECONSTRUCTION, 0, n, 1.0);
     for (size_t i = 0; i < n; i++)
-        bfn__dataset_item(w->set, BFN__SPLIT_VALID, i, held_out + i * w->D, NULL);
-    bfn__ngram_fit(model, held_out, n, w->D);
-    bfn__free(ctx, held_out);
-    return BFN_OK;
-}
-
-/* Bits per position of the n-gram models on the sequences that the bound was taken on. */
-static bfn_status evaluate_ngrams(bound_work *w, double bits[BFN__NGRAM_ORDERS])
-{
-    bfn__ngram *model;
-    bfn_status status = bfn__ngram_create(w->model->ctx, &model, w->model->flow.n_classes);
-    if (status != BFN_OK)
-        return status;
-    status = fit_ngram(w, model);
-    for (size_t i = 0; status == BFN_OK && i < w->options.n_sequences; i++) {
-        bfn__dataset_item(w->set, (bfn__split)w->options.split, sequence_of(w, i), w->data, NULL);
-        for (int order = 1; order <= BFN__NGRAM_ORDERS; order++)
-            bits[order - 1] += bfn__ngram_bits(model, order, w->data, w->D) / (double)(w->options.n_sequences * w->D);
+        w->reconstruction[first + i] = w->sums[i];
+    for (size_t j = 0; status == BFN_OK && j < n_times; j++) {
+        for (size_t i = 0; i < n; i++)
+            w->t[i] = time_of(w, j, w->u[i]);
+        status = add_loss(w, kind, (uint32_t)j + 1, n, 1.0 / (double)n_times);
     }
-    bfn__ngram_destroy(model);
+    for (size_t i = 0; i < n; i++)
+        values[i] = w->sums[i];
     return status;
 }
 
-static bfn_status evaluate(bound_work *w, bfn_bound *result)
+bfn__item_plan bfn__bound_items(const bfn_bound_options *o, size_t n_available)
 {
-    bfn_status status = allocate(w);
-    if (status == BFN_OK)
-        status = bfn_model_reserve(w->model, w->batch);
-    for (size_t first = 0; status == BFN_OK && first < w->options.n_sequences; first += w->batch) {
-        size_t left = w->options.n_sequences - first;
-        status = evaluate_batch(w, first, left < w->batch ? left : w->batch);
-        size_t done = left < w->batch ? w->options.n_sequences : first + w->batch;
-        if (status == BFN_OK && w->options.progress != NULL &&
-            w->options.progress(w->options.user, done, w->options.n_sequences) != 0)
-            status = bfn__fail(w->model->ctx, BFN_CANCELLED, "stopped after %zu of %zu sequences", done,
-                               w->options.n_sequences);
-    }
-    w->model->given = NULL;
-    if (status == BFN_OK && !result->images)
-        status = evaluate_ngrams(w, result->ngram);
-    if (status == BFN_OK)
-        summarise(w, result);
-    release(w);
-    return status;
+    return (bfn__item_plan){.n_available = n_available,
+                            .n_max = o->n_sequences,
+                            .precision = o->precision * M_LN2,
+                            .batch = o->batch,
+                            .seed = o->seed,
+                            .progress = o->progress,
+                            .user = o->user};
 }
 
-static bfn_status check_model(const bfn_model *model)
+static void summarise(const bound_work *w, size_t n, bfn_bound *result)
 {
-    if (model->config.data.kind == BFN__FORM_IMAGE || model->data.alphabet != NULL)
-        return BFN_OK;
-    return bfn__fail(model->ctx, BFN_ERR_ARGUMENT, "bound: this model has no alphabet: its text cannot be read");
+    double nats_error, unused, nats = bfn__mean(w->values, n, &nats_error);
+    double reconstruction = bfn__mean(w->reconstruction, n, &unused);
+    result->n_sequences = n;
+    result->n_available = w->plan.n_available;
+    result->n_positions = n * w->D;
+    result->bound = nats / M_LN2;
+    result->standard_error = nats_error / M_LN2;
+    result->nats = nats * (double)w->D;
+    result->nats_error = nats_error * (double)w->D;
+    result->reconstruction = reconstruction / M_LN2;
+    result->transmission = (nats - reconstruction) / M_LN2;
+    result->reached =
+        w->options->precision > 0.0 && n >= BFN__LEAST_ITEMS && result->standard_error <= w->options->precision;
 }
 
-/* Options with their defaults in place, as far as the data allows. */
-static bfn_status fit_options(const bfn_model *model, const bfn__dataset *set, const char *data_path,
-                              bfn_bound_options *o)
+bfn_status bfn__bound_estimate(const bfn__likelihood_source *source, const bfn_bound_options *options,
+                               bfn_bound *result)
 {
-    size_t available = bfn__dataset_n(set, (bfn__split)o->split);
-    o->n_sequences = o->n_sequences > 0 ? o->n_sequences : DEFAULT_SEQUENCES;
-    o->n_times = o->n_times > 0 ? o->n_times : DEFAULT_TIMES;
-    o->n_draws = o->n_draws > 0 ? o->n_draws : DEFAULT_DRAWS;
-    o->batch = o->batch > 0 ? o->batch : DEFAULT_BATCH;
-    if (o->n_sequences > available)
-        o->n_sequences = available;
-    if (available > 0)
-        return BFN_OK;
-    if (model->config.data.kind == BFN__FORM_IMAGE)
-        return bfn__fail(model->ctx, BFN_ERR_INPUT, "%s: the split holds no image", data_path);
-    return bfn__fail(model->ctx, BFN_ERR_INPUT, "%s: the split holds no sequence of %zu characters", data_path,
-                     model->D);
-}
-
-bfn_status bfn_eval_bound(bfn_model *model, const char *data_path, const bfn_bound_options *options, bfn_bound *result)
-{
-    *result = (bfn_bound){.images = model->config.data.kind == BFN__FORM_IMAGE};
-    bfn_bound_options o = BFN_BOUND_OPTIONS_INIT;
-    if (options != NULL)
-        o = *options;
-    if (o.struct_size != sizeof o)
-        return bfn__fail(model->ctx, BFN_ERR_ARGUMENT, "bound: struct_size is %zu, not %zu", o.struct_size, sizeof o);
-    bfn_status status = check_model(model);
-    if (status != BFN_OK)
-        return status;
-    bfn__dataset *set;
-    const bfn__dataset_options how = {.known = &model->data};
-    status = bfn__dataset_open(model->ctx, &set, data_path, &model->config, &how);
-    if (status != BFN_OK)
-        return status;
-    bfn__data_info data = {0};
-    status = fit_options(model, set, data_path, &o);
-    if (status == BFN_OK && bfn__net_n_labels(model->net) > 0)
-        status = bfn__dataset_describe(set, &data);
+    bound_work w = {.source = source,
+                    .options = options,
+                    .plan = bfn__bound_items(options, source->n_available),
+                    .D = source->D,
+                    .W = bfn_flow_state_width(source->flow),
+                    .batch = options->batch};
+    size_t n = 0;
+    bfn_status status = allocate(&w) ? BFN_OK : BFN_ERR_MEMORY;
     if (status == BFN_OK)
-        status = bfn__data_info_check_labels(model->ctx, &data, model->net, data_path);
-    bfn__data_info_free(model->ctx, &data);
-    if (status == BFN_OK) {
-        bound_work work = {.model = model, .set = set, .options = o, .D = model->D, .batch = o.batch};
-        status = evaluate(&work, result);
-    }
-    bfn__dataset_close(set);
+        status = bfn__items_run(source->ctx, &w.plan, measure, &w, w.values, &n);
+    if (status == BFN_OK)
+        summarise(&w, n, result);
+    release(&w);
     return status;
 }

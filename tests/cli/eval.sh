@@ -11,7 +11,7 @@ wrong() { # wrong "words of the message" arguments...
     [ ! -s out ] || fail "something on standard output"
 }
 wrong "a measure is missing"
-wrong "found \"spel\", the measures are spell, bound; nearest is spell" spel
+wrong "nearest is spell" spel
 wrong "found \"-x\", a measure comes first" -x
 wrong "one of --model FILE and --text FILE is wanted" spell
 wrong "one of --model FILE and --text FILE is wanted" spell --model m --text t
@@ -24,10 +24,19 @@ wrong "--nfe: found \"1.5\"" spell --model m --nfe 5,1.5
 wrong "--nfe: 4: ode2s with last step" spell --model m --methods sde2m,ode2s --nfe 5,4
 wrong "--n: found \"1e12\"" spell --model m --n 1e12
 wrong "--model FILE is missing" bound --data d
-wrong "--data FILE is missing" bound --model m
+wrong "--data PATH is missing" bound --model m
 wrong "--split: found \"dev\", needs one of train, valid, test" bound --model m --data d --split dev
 wrong "--times: found \"0\"" bound --model m --data d --times 0
 wrong "no operand" bound --model m --data d extra
+wrong "--precision: found \"0\"" bpd --model m --data d --precision 0
+wrong "--ode-steps: only with --ode" bpd --model m --data d --ode-steps 5
+wrong "--eta: only with --ode" bpd --model m --data d --eta 0.1
+wrong "--times: does not go with --ode" bpd --model m --data d --ode --times 5
+wrong "--probes: only with --trace hutchinson" bpd --model m --data d --ode --trace exact --probes 2
+wrong "one of --model FILE and --samples FILE is wanted" text
+wrong "one of --model FILE and --samples FILE is wanted" text --model m --samples s
+wrong "--lines: only with --samples" text --model m --lines
+wrong "--method: \"sde2n\": did you mean \"sde2m\"?" text --model m --method sde2n
 run eval spell --model nowhere
 expect 4
 says "nowhere"
@@ -128,6 +137,80 @@ says "words.txt"
 run eval bound --model $model --data nowhere
 expect 4
 says "nowhere"
+
+# ---- bpd: the same command, to a precision; the ODE's likelihood ----
+run eval bpd --model $model --data words.txt --sequences 8 --times 4 --json
+cmp -s out first || fail "bpd and bound differ"
+grep -q "\"model_sha256\": \"$(sha256sum <$model | cut -c1-64)\"" out || fail "checksum of the model"
+grep -q "\"data_sha256\": \"$(sha256sum <words.txt | cut -c1-64)\"" out || fail "checksum of the data"
+run eval bpd --model $model --data words.txt --split train --times 1 --batch 8 --precision 0.2
+expect 0
+quiet
+sequences=$(sed -n 's/^bits per character, train split, \([0-9]*\) sequences.*/\1/p' out)
+[ "$sequences" -ge 32 ] || fail "$sequences sequences"
+grep -Eq "^  precision 0.2: reached with $sequences of [0-9]+$" out || fail "the precision"
+awk '/upper bound/ {if ($6 > 0.2) exit 1}' out || fail "the standard error"
+grep -Eq "^  nats a sequence  +[0-9.]+ ± [0-9.]+$" out || fail "nats"
+for trace in hutchinson posterior; do
+    run eval bpd --model $model --data words.txt --ode --ode-steps 4 --sequences 8 --trace $trace --json
+    expect 0
+    quiet
+    grep -q "\"trace\": \"$trace\", .*\"evaluations\": 17, \"eta\": 0" out || fail "what the ODE took"
+    cp out $trace
+done
+awk -F'[:,]' 'NR == FNR {a = $8; next} (a - $8) ^ 2 > 1 {exit 1}' first hutchinson ||
+    fail "the ODE's likelihood is far from the variational bound"
+cmp -s hutchinson posterior && fail "two traces give the same"
+for row in "hutchinson upper bound" "posterior estimate   "; do
+    run eval bpd --model $model --data words.txt --ode --ode-steps 2 --sequences 2 --trace ${row%% *}
+    expect 0
+    grep -Eq "^  ODE, ${row#* } +[0-9.]+ ± [0-9.]+ " out || fail "the ODE's row"
+done
+
+# ---- text: beside a corpus ----
+run eval text --model $model --data words.txt --method sde2m --nfe 4 --n 12 --seed 3 --first 5
+expect 0
+quiet
+grep -q "^12 samples of $model, 32 positions, sde2m, 4 evaluations, grid time, eta 0.001, seed 3, samples 5 to 16, " out || fail "head"
+grep -q "^model sha256 $(sha256sum <$model | cut -c1-64)$" out || fail "checksum of the model"
+grep -q "^dictionary .*, sha256 [0-9a-f]* (the pinned one)$" out || fail "checksum of the dictionary"
+grep -q "^text words.txt, sha256 $(sha256sum <words.txt | cut -c1-64): training " out || fail "checksum of the text"
+for row in samples uniform unigram 5-gram "real text"; do
+    grep -Eq "^$row +[0-9.]+ ± [0-9.]+ " out || fail "no row $row"
+done
+run eval text --model $model --data words.txt --method sde2m --nfe 4 --n 12 --seed 3 --first 5 --json
+expect 0
+grep -o '"label": "samples".*"label": "uniform"' out >inside
+run sample --model $model --method sde2m --nfe 4 --n 12 --seed 3 --first 5 --format jsonl
+cp out texts.jsonl
+run eval text --samples texts.jsonl --data words.txt --seed 3 --json
+expect 0
+grep -o '"label": "strings".*"label": "uniform"' out | sed 's/"strings"/"samples"/' >outside
+cmp -s inside outside || fail "samples measured inside and outside differ"
+run sample --model $model --method sde2m --nfe 4 --n 12 --seed 3 --first 5 --format npy -o texts.npy
+run eval text --samples texts.npy --data words.txt --seed 3 --json
+expect 0
+grep -o '"label": "strings".*"label": "uniform"' out | sed 's/"strings"/"samples"/' >outside
+cmp -s inside outside || fail "npy and text differ"
+"$bfn" eval text --samples - --data words.txt --seed 3 --json <texts.jsonl >out 2>err
+code=$?
+expect 0
+grep -o '"label": "strings".*"label": "uniform"' out | sed 's/"strings"/"samples"/' >outside
+cmp -s inside outside || fail "standard input and a file differ"
+run eval text --samples lines.txt
+expect 0
+grep -q "^With --data FILE:" out || fail "no word of what --data gives"
+grep -Eq "^strings +75\.00 ± 0\.00 +50\.00 ± 0\.00 .* 1$" out || fail "the row without a corpus"
+run eval text --samples lines.txt --dictionary own.dic
+grep -q "(not the pinned one: numbers do not compare)$" out || fail "another dictionary"
+run eval text --samples empty
+expect 3
+says "empty: found no string"
+run eval text --samples lines.txt --data nowhere
+expect 4
+"$bfn" eval text --samples lines.txt >/dev/full 2>err
+code=$?
+expect 5
 "$bfn" eval bound --model $model --data words.txt --sequences 2 --times 1 >/dev/full 2>err
 code=$?
 expect 5

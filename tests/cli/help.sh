@@ -14,7 +14,7 @@ quiet
 run --help
 expect 0
 
-for c in $commands "eval spell" "eval bound"; do
+for c in $commands "eval spell" "eval text" "eval bpd" "eval bound"; do
     run $c --help
     expect 0
     quiet

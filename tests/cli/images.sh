@@ -203,7 +203,15 @@ for kind in grey bins binary; do
     grep -q "^bits per dimension, test split, 8 images of 64 dimensions$" out || fail "bound"
     run eval bound --model $kind/last.safetensors --data digits --times 4 --steps 20 --json
     expect 0
-    grep -q '"images": 8, "dimensions": 512, "bound": .*"steps": 20}$' out || fail "bound as JSON"
+    grep -q '"images": 8, "dimensions": 512, "bound": .*"steps": 20,' out || fail "bound as JSON"
+    # the trace by signs and exactly, which is the same on average
+    for trace in "hutchinson --probes 8" exact; do
+        run eval bpd --model $kind/last.safetensors --data digits --ode --ode-steps 2 --batch 8 --trace $trace --json
+        expect 0
+        grep -Eq '"trace": "'${trace%% *}'", .*"eta": 0(\.0001)?,' out || fail "the ODE's likelihood as JSON"
+        cp out ode_${trace%% *}
+    done
+    awk -F'[:,]' 'NR == FNR {a = $8; next} (a - $8) ^ 2 > 4 {exit 1}' ode_hutchinson ode_exact || fail "the traces differ"
 done
 
 # export
