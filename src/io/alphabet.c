@@ -126,6 +126,25 @@ bfn_status bfn__alphabet_text8(bfn_context *ctx, bfn__alphabet **out)
     return bfn__alphabet_from_symbols(ctx, out, bfn__text8_symbols, false);
 }
 
+/* All code points of valid UTF-8 are below this: its largest byte tells how long its characters can be. */
+static uint32_t codes_below(const char *text, size_t n)
+{
+    unsigned char largest = 0;
+    for (size_t i = 0; i < n; i++)
+        largest = (unsigned char)text[i] > largest ? (unsigned char)text[i] : largest;
+    return largest < 0x80 ? 0x80 : largest < 0xe0 ? 0x800 : largest < 0xf0 ? 0x10000 : N_CODES;
+}
+
+/* The first code point from `code` on whose bit is set, or `below`. */
+static uint32_t next_seen(const unsigned char *seen, uint32_t code, uint32_t below)
+{
+    while (code < below && seen[code / 8] >> code % 8 == 0)
+        code = (code / 8 + 1) * 8;
+    while (code < below && (seen[code / 8] >> code % 8 & 1) == 0)
+        code++;
+    return code;
+}
+
 /* One bit a code point: which occur? Text is valid UTF-8. */
 static bfn_status mark_codes(bfn_context *ctx, const char *text, size_t n, bool lines, const char *label,
                              unsigned char *seen)
@@ -159,14 +178,15 @@ bfn_status bfn__alphabet_from_text(bfn_context *ctx, bfn__alphabet **out, const 
     bfn_status status = bfn__text_check(ctx, text, n, label);
     if (status != BFN_OK)
         return status;
-    unsigned char *seen = bfn__calloc(ctx, N_CODES / 8, 1);
+    uint32_t below = codes_below(text, n);
+    unsigned char *seen = bfn__calloc(ctx, below / 8, 1);
     if (seen == NULL)
         return BFN_ERR_MEMORY;
     char *symbols = NULL;
     size_t n_symbols = 0, end = 0;
     status = mark_codes(ctx, text, n, lines, label, seen);
-    for (uint32_t code = 0; code < N_CODES; code++)
-        n_symbols += seen[code / 8] >> code % 8 & 1u;
+    for (uint32_t code = 0; (code = next_seen(seen, code, below)) < below; code++)
+        n_symbols++;
     if (status == BFN_OK && (n_symbols + lines < 2 || n_symbols >= BFN__LIMIT_ALPHABET))
         status = bfn__fail(ctx, BFN_ERR_INPUT, "%s: has %zu different characters, allowed: %d to %zu", label, n_symbols,
                            lines ? 1 : 2, BFN__LIMIT_ALPHABET - 1);
@@ -174,9 +194,8 @@ bfn_status bfn__alphabet_from_text(bfn_context *ctx, bfn__alphabet **out, const 
         symbols = bfn__calloc(ctx, n_symbols, 4 + 1);
         status = symbols != NULL ? BFN_OK : BFN_ERR_MEMORY;
     }
-    for (uint32_t code = 0; code < N_CODES && status == BFN_OK; code++)
-        if (seen[code / 8] >> code % 8 & 1u)
-            end += bfn__utf8_encode(code, symbols + end);
+    for (uint32_t code = 0; status == BFN_OK && (code = next_seen(seen, code, below)) < below; code++)
+        end += bfn__utf8_encode(code, symbols + end);
     bfn__free(ctx, seen);
     if (status == BFN_OK)
         status = bfn__alphabet_from_symbols(ctx, out, symbols, lines);

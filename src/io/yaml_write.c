@@ -196,11 +196,11 @@ static bool is_word(char c)
            (c != '\0' && strchr("_./+-", c));
 }
 
-/* Plain text that no YAML reader takes for syntax. */
+/* Plain text that no YAML reader takes for syntax ("..." at the start of a line ends the document). */
 static bool is_plain(const char *s)
 {
     bool digit_or_dot = (s[1] >= '0' && s[1] <= '9') || s[1] == '.';
-    if (!is_word(s[0]) || (s[0] == '-' && !digit_or_dot) || strcmp(s, "...") == 0)
+    if (!is_word(s[0]) || (s[0] == '-' && !digit_or_dot) || strncmp(s, "...", 3) == 0)
         return false;
     for (; *s != '\0'; s++)
         if (!is_word(*s) && !(*s == ' ' && is_word(s[1])))

@@ -105,18 +105,31 @@ static inline vf vmax(vf a, vf b)
 #endif
 }
 
+/* Lane i gets lane i ^ by. clang has no shuffle by a vector of indices; it unrolls the loop and finds the instruction. */
+static inline vf exchange(vf v, int by)
+{
+#if defined(__clang__)
+    vf r;
+    for (int i = 0; i < W; i++)
+        r[i] = v[i ^ by];
+    return r;
+#else
+    return __builtin_shuffle(v, LANE ^ by);
+#endif
+}
+
 /* The lanes as a tree: each step adds the lanes half as far away. */
 static inline float sum_lanes(vf v)
 {
     for (int by = W / 2; by > 0; by /= 2)
-        v += __builtin_shuffle(v, LANE ^ by);
+        v += exchange(v, by);
     return v[0];
 }
 
 static inline float max_lanes(vf v)
 {
     for (int by = W / 2; by > 0; by /= 2)
-        v = vmax(v, __builtin_shuffle(v, LANE ^ by));
+        v = vmax(v, exchange(v, by));
     return v[0];
 }
 
