@@ -1,8 +1,8 @@
 /* alphabet.c: characters to class indices and back.
  *
- * Index i stands for the i-th symbol; the padding symbol, if there is one, comes last and stands for no character. A table from
- * code point to index + 1 (0: not in the alphabet) makes encoding one look-up a character; it ends at the largest code
- * point that occurs, so for English it has some hundred entries.
+ * Index i stands for the i-th symbol; the padding symbol, if there is one, comes last and stands for no character. A table in pages of
+ * 256 code points gives index + 1 (0: not in the alphabet); pages without a symbol share an empty one, so that an alphabet with one
+ * rare character in it costs kilobytes and not the megabytes of all code points.
  * Control characters that could steer a terminal are refused: samples are printed, and a model file may come from anybody.
  */
 #include "io/alphabet.h"
@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { N_CODES = 0x110000 };
+enum { N_CODES = 0x110000, PAGE = 256, WORD = 64 };
 
 const char bfn__text8_symbols[] = " abcdefghijklmnopqrstuvwxyz";
 
@@ -59,17 +59,19 @@ bfn_status bfn__fail_code(bfn_context *ctx, const char *label, size_t at, uint32
 
 /* ---- making one ---- */
 
-static bfn_status allocate(bfn_context *ctx, bfn__alphabet **out, const char *symbols, size_t n, uint32_t n_codes)
+static bfn_status allocate(bfn_context *ctx, bfn__alphabet **out, const char *symbols, size_t n, uint32_t largest)
 {
+    uint32_t n_pages = largest / PAGE + 1;
     bfn__alphabet *a = bfn__calloc(ctx, 1, sizeof *a);
     if (a == NULL)
         return BFN_ERR_MEMORY;
     a->ctx = ctx;
-    a->n_codes = n_codes;
+    a->n_pages = n_pages;
     a->pad = -1;
     a->symbols = bfn__strdup(ctx, symbols);
     a->codes = a->symbols != NULL ? bfn__calloc(ctx, n, sizeof *a->codes) : NULL;
-    a->index = a->codes != NULL ? bfn__calloc(ctx, n_codes, sizeof *a->index) : NULL;
+    a->pages = a->codes != NULL ? bfn__calloc(ctx, n_pages, sizeof *a->pages) : NULL;
+    a->index = a->pages != NULL ? bfn__calloc(ctx, (n < n_pages ? n : n_pages) + 1, PAGE * sizeof *a->index) : NULL;
     if (a->index == NULL) {
         bfn__alphabet_destroy(a);
         return BFN_ERR_MEMORY;
@@ -98,19 +100,22 @@ bfn_status bfn__alphabet_from_symbols(bfn_context *ctx, bfn__alphabet **out, con
     *out = NULL;
     size_t n_bytes = strlen(symbols), n = 0;
     uint32_t code = 0, largest = 0;
+    uint16_t n_used = 0; /* pages of the index */
     bfn_status status = survey(ctx, symbols, n_bytes, &n, &largest);
     if (status == BFN_OK && (n + pad < 2 || n >= BFN__LIMIT_ALPHABET))
         status = bfn__fail(ctx, BFN_ERR_INPUT, "alphabet: has %zu symbols, allowed: %d to %zu", n, pad ? 1 : 2,
                            BFN__LIMIT_ALPHABET - 1);
     bfn__alphabet *a = NULL;
     if (status == BFN_OK)
-        status = allocate(ctx, &a, symbols, n, largest + 1);
+        status = allocate(ctx, &a, symbols, n, largest);
     for (size_t i = 0; i < n_bytes && status == BFN_OK;) {
         i += bfn__utf8_decode(symbols + i, n_bytes - i, &code);
-        if (a->index[code] != 0)
+        if (bfn__alphabet_lookup(a, code) >= 0)
             status = bfn__fail(ctx, BFN_ERR_INPUT, "alphabet: symbol U+%04X occurs twice", (unsigned)code);
+        if (a->pages[code / PAGE] == 0)
+            a->pages[code / PAGE] = ++n_used;
         a->codes[a->n++] = code;
-        a->index[code] = (uint16_t)a->n;
+        a->index[a->pages[code / PAGE] * (size_t)PAGE + code % PAGE] = (uint16_t)a->n;
     }
     if (status != BFN_OK) {
         bfn__alphabet_destroy(a);
@@ -135,19 +140,20 @@ static uint32_t codes_below(const char *text, size_t n)
     return largest < 0x80 ? 0x80 : largest < 0xe0 ? 0x800 : largest < 0xf0 ? 0x10000 : N_CODES;
 }
 
-/* The first code point from `code` on whose bit is set, or `below`. */
-static uint32_t next_seen(const unsigned char *seen, uint32_t code, uint32_t below)
+/* The first code point from `code` on whose bit is set, or `below`, which is a multiple of WORD. */
+static uint32_t next_seen(const uint64_t *seen, uint32_t code, uint32_t below)
 {
-    while (code < below && seen[code / 8] >> code % 8 == 0)
-        code = (code / 8 + 1) * 8;
-    while (code < below && (seen[code / 8] >> code % 8 & 1) == 0)
-        code++;
-    return code;
+    for (; code < below; code = (code / WORD + 1) * WORD) {
+        uint64_t rest = seen[code / WORD] >> code % WORD;
+        if (rest != 0)
+            return code + (uint32_t)__builtin_ctzll(rest);
+    }
+    return below;
 }
 
 /* One bit a code point: which occur? Text is valid UTF-8. */
 static bfn_status mark_codes(bfn_context *ctx, const char *text, size_t n, bool lines, const char *label,
-                             unsigned char *seen)
+                             uint64_t *seen)
 {
     bool ascii[128] = {false}; /* setting a flag is quicker than setting a bit */
     for (size_t i = 0; i < n;) {
@@ -163,11 +169,11 @@ static bfn_status mark_codes(bfn_context *ctx, const char *text, size_t n, bool 
             return bfn__fail(ctx, BFN_ERR_INPUT, "%s: byte %zu is the control character U+%04X, allowed: text", label,
                              i, (unsigned)code);
         if (!lines || code != '\n')
-            seen[code / 8] |= (unsigned char)(1u << code % 8);
+            seen[code / WORD] |= (uint64_t)1 << code % WORD;
         i += length;
     }
     for (size_t c = 0; c < 128; c++)
-        seen[c / 8] |= (unsigned char)(ascii[c] << c % 8);
+        seen[c / WORD] |= (uint64_t)ascii[c] << c % WORD;
     return BFN_OK;
 }
 
@@ -179,7 +185,7 @@ bfn_status bfn__alphabet_from_text(bfn_context *ctx, bfn__alphabet **out, const 
     if (status != BFN_OK)
         return status;
     uint32_t below = codes_below(text, n);
-    unsigned char *seen = bfn__calloc(ctx, below / 8, 1);
+    uint64_t *seen = bfn__calloc(ctx, below / WORD, sizeof *seen);
     if (seen == NULL)
         return BFN_ERR_MEMORY;
     char *symbols = NULL;
@@ -210,6 +216,7 @@ void bfn__alphabet_destroy(bfn__alphabet *a)
     bfn_context *ctx = a->ctx;
     bfn__free(ctx, a->symbols);
     bfn__free(ctx, a->codes);
+    bfn__free(ctx, a->pages);
     bfn__free(ctx, a->index);
     bfn__free(ctx, a);
 }

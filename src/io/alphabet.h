@@ -6,12 +6,14 @@
 
 struct bfn__alphabet {
     bfn_context *ctx;
-    size_t n;         /* symbols without padding */
-    int pad;          /* n, or -1 */
-    char *symbols;    /* UTF-8 */
-    uint32_t *codes;  /* [n] */
-    uint16_t *index;  /* [n_codes] index + 1 of a code point, 0: none */
-    uint32_t n_codes; /* largest code point + 1 */
+    size_t n;        /* symbols without padding */
+    int pad;         /* n, or -1 */
+    char *symbols;   /* UTF-8 */
+    uint32_t *codes; /* [n] */
+    uint16_t
+        *pages; /* [n_pages] which page of index has the code points 256 p to 256 p + 255; 0: none of them occurs */
+    uint16_t *index;  /* [.,256] index + 1 of a code point, 0: none; page 0 is empty */
+    uint32_t n_pages; /* up to the largest code point */
 };
 
 extern const char bfn__text8_symbols[]; /* space, a..z */
@@ -31,7 +33,7 @@ bfn_status bfn__fail_code(bfn_context *ctx, const char *label, size_t at, uint32
 
 static inline int bfn__alphabet_lookup(const bfn__alphabet *a, uint32_t code)
 {
-    return code < a->n_codes ? (int)a->index[code] - 1 : -1;
+    return code / 256 < a->n_pages ? (int)a->index[a->pages[code / 256] * 256u + code % 256] - 1 : -1;
 }
 
 #endif

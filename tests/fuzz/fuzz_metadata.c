@@ -110,7 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (status == BFN_OK)
         status = bfn__train_info_read(ctx, st, &train);
     check_status(ctx, status, BFN_ERR_INPUT);
-    if (status == BFN_OK)
+    if (status == BFN_OK && data[size / 2] % 4 == 0) /* a part of the inputs, told by their bytes: writing costs most */
         write_again(ctx, &info, &train, D, K);
     bfn__data_info_free(ctx, &info);
     bfn__safetensors_close(st);

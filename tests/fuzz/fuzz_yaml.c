@@ -42,7 +42,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_status(ctx, status, BFN_ERR_ARGUMENT);
     require((status == BFN_OK) == (tree != NULL));
     if (status == BFN_OK) {
-        check_round_trip(ctx, tree);
+        /* writing costs more than all the rest: a part of the inputs, told by their bytes so that a finding can be repeated */
+        if (size > 0 && data[size / 2] % 4 == 0)
+            check_round_trip(ctx, tree);
         ask(tree);
     }
     bfn__yaml_destroy(tree);

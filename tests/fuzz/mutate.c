@@ -96,7 +96,7 @@ void fuzz_put_deflated(fuzz_out *o, fuzz_random *r, const void *bytes, size_t n)
         return;
     }
     int strategy = fuzz_chance(r, 2) ? Z_FIXED : Z_DEFAULT_STRATEGY;
-    if (fuzz_chance(r, 2) || deflateInit2(&z, 9, Z_DEFLATED, -SMALL_WINDOW, 1, strategy) != Z_OK) {
+    if (!fuzz_chance(r, 8) || deflateInit2(&z, 9, Z_DEFLATED, -SMALL_WINDOW, 1, strategy) != Z_OK) {
         put_stored(o, bytes, n);
         return;
     }
