@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Magic 6, version 2, length 2, a dict, spaces, a newline; data at a multiple of 64. */
@@ -112,6 +113,66 @@ static void test_out_of_memory(void **state)
     assert_int_equal(scratch_count(), 1);
 }
 
+/* ---- reading (more of it in test_npz.c) ---- */
+
+static bfn_status parse(const void *bytes, size_t n, bfn__st_tensor *out)
+{
+    void *copy = exact_copy(bytes, n);
+    bfn_status status = bfn__npy_parse(ctx, copy, n, "x.npy", out);
+    if (status == BFN_OK)
+        assert_ptr_equal((const char *)out->data + out->bytes, (char *)copy + n);
+    free(copy);
+    return status;
+}
+
+/* The bytes of a saved file [3,4]. */
+static size_t saved(char bytes[BFN__NPY_HEADER_MAX])
+{
+    size_t n_header, n_data;
+    assert_int_equal(bfn__npy_header(ctx, "x", BFN__DTYPE_I32, 2, (const size_t[]){3, 4}, bytes, &n_header, &n_data),
+                     BFN_OK);
+    memcpy(bytes + n_header, values, n_data);
+    return n_header + n_data;
+}
+
+static void test_truncated_everywhere(void **state)
+{
+    (void)state;
+    char bytes[BFN__NPY_HEADER_MAX + sizeof values + 1] = "";
+    bfn__st_tensor t;
+    size_t n = saved(bytes);
+    for (size_t cut = 0; cut < n; cut++) {
+        assert_int_equal(parse(bytes, cut, &t), BFN_ERR_INPUT);
+        assert_int_equal(strncmp(bfn_errmsg(ctx), "x.npy: ", 7), 0);
+        assert_null(t.data);
+    }
+    assert_int_equal(parse(bytes, n, &t), BFN_OK);
+    assert_true(t.dtype == BFN__DTYPE_I32 && t.rank == 2 && t.shape[0] == 3 && t.shape[1] == 4 && t.count == 12);
+    assert_int_equal(parse(bytes, n + 1, &t), BFN_ERR_INPUT);
+}
+
+/* Every byte of the header changed in every bit: accepted only as something that the rest of the file bears out. */
+static void test_header_corrupted_everywhere(void **state)
+{
+    (void)state;
+    char bytes[BFN__NPY_HEADER_MAX + sizeof values + 1] = "";
+    bfn__st_tensor t;
+    size_t n = saved(bytes), accepted = 0, refused = 0;
+    for (size_t i = 0; i < n - sizeof values; i++) {
+        char old = bytes[i];
+        for (int value = 1; value < 256; value++) {
+            bytes[i] = (char)(old ^ value);
+            bfn_status status = parse(bytes, n, &t);
+            assert_true(status == BFN_OK || status == BFN_ERR_INPUT);
+            assert_true(status != BFN_OK || t.bytes == sizeof values);
+            accepted += status == BFN_OK;
+            refused += status != BFN_OK;
+        }
+        bytes[i] = old;
+    }
+    assert_true(accepted > 0 && refused > 20 * accepted);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -120,6 +181,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_largest_header, setup_scratch, teardown_scratch),
         cmocka_unit_test_setup_teardown(test_refused, setup_scratch, teardown_scratch),
         cmocka_unit_test_setup_teardown(test_out_of_memory, setup_scratch, teardown_scratch),
+        cmocka_unit_test_setup_teardown(test_truncated_everywhere, setup_scratch, teardown_scratch),
+        cmocka_unit_test_setup_teardown(test_header_corrupted_everywhere, setup_scratch, teardown_scratch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -368,7 +368,7 @@ static void test_caps(void **state)
     } cases[] = {
         {"a: ", "[", 100000, "nested deeper than 16"}, {"a: ", "{b: ", 100000, "nested deeper than 16"},
         {"a: [", "1,", 20000, "more than 10000"},      {"a: [", "[],", 20000, "more than 10000"},
-        {"a: '", "x", 1 << 21, "at most 1048576"},
+        {"a: '", "x", 1 << 21, "at most 1048576"},     {"a: 1\n? ", "x", 81, "line 2: a key of 81 bytes, at most 80"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char *text = repeat(cases[i].head, cases[i].part, cases[i].n);
@@ -537,6 +537,8 @@ static const char *const awkward[] = {"",
                                       "-",
                                       "---",
                                       "...",
+                                      "... x",
+                                      "...x",
                                       "-5",
                                       "- ",
                                       "[1]",
@@ -583,6 +585,9 @@ static void test_round_trip(void **state)
     (void)state;
     enum { N = sizeof awkward / sizeof awkward[0] };
     bfn__yaml *t;
+    char long_key[BFN__LIMIT_YAML_KEY_BYTES + 1] = ""; /* U+0085, which is escaped to 10 bytes */
+    for (size_t i = 0; i + 1 < sizeof long_key; i++)
+        long_key[i] = i % 2 == 0 ? '\xc2' : '\x85';
     assert_int_equal(bfn__yaml_create(ctx, &t, "made"), BFN_OK);
     for (size_t i = 0; i < N; i++) {
         char path[64], assignment[128];
@@ -599,6 +604,7 @@ static void test_round_trip(void **state)
     assert_int_equal(bfn__yaml_put_bool(t, "a.b.c.d", true), BFN_OK);
     assert_int_equal(bfn__yaml_put_numbers(t, "a.grid", grid, 3), BFN_OK);
     assert_int_equal(bfn__yaml_put_string(t, "a.k: #\xc3\xa4 \" key", "x"), BFN_OK);
+    assert_int_equal(bfn__yaml_put_string(t, long_key, "x"), BFN_OK);
     char *once = emit(t);
     bfn__yaml *again = parse(once);
     for (size_t i = 0; i < N; i++) {
@@ -632,6 +638,22 @@ static void test_round_trip(void **state)
     char *twice = emit(again);
     assert_string_equal(once, twice);
     bfn__free(ctx, once);
+    bfn__free(ctx, twice);
+    bfn__yaml_destroy(t);
+    bfn__yaml_destroy(again);
+}
+
+/* At the start of a line these end a document or begin one: a key has to be quoted there (found by fuzzing). */
+static void test_keys_at_line_start(void **state)
+{
+    (void)state;
+    bfn__yaml *t = parse("m:\n  x: 1\n? '... lr'\n: 1\n? '...'\n: 2\n? '--- b'\n: 3\n? '---'\n: 4\n? '%YAML'\n: 5\n");
+    char *text = emit(t);
+    bfn__yaml *again = parse(text);
+    char *twice = emit(again);
+    assert_string_equal(text, twice);
+    assert_string_equal(text, "m:\n  x: 1\n\"... lr\": 1\n\"...\": 2\n\"--- b\": 3\n\"---\": 4\n\"%YAML\": 5\n");
+    bfn__free(ctx, text);
     bfn__free(ctx, twice);
     bfn__yaml_destroy(t);
     bfn__yaml_destroy(again);
@@ -720,6 +742,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_unknown_keys, setup, teardown),
         cmocka_unit_test_setup_teardown(test_set, setup, teardown),
         cmocka_unit_test_setup_teardown(test_round_trip, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_keys_at_line_start, setup, teardown),
         cmocka_unit_test_setup_teardown(test_emitted_text, setup, teardown),
         cmocka_unit_test_setup_teardown(test_out_of_memory, setup, teardown),
     };

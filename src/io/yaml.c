@@ -163,6 +163,9 @@ static bfn_status take_key(builder *b, const yaml_event_t *e, size_t line)
         return status;
     if (key[0] == '\0')
         return fail_line(b, line, "an empty key", "plain text as key");
+    if (strlen(key) > BFN__LIMIT_YAML_KEY_BYTES)
+        return bfn__fail(b->tree->ctx, BFN_ERR_ARGUMENT, "%s: line %zu: a key of %zu bytes, at most %zu are allowed",
+                         b->tree->label, line, strlen(key), BFN__LIMIT_YAML_KEY_BYTES);
     const bfn__yaml_node *twin = bfn__yaml_child(mapping, key, strlen(key));
     if (twin != NULL)
         return bfn__fail(b->tree->ctx, BFN_ERR_ARGUMENT, "%s: line %zu: key \"%.60s\" occurs twice, first in line %zu",

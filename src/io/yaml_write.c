@@ -37,7 +37,7 @@ static bfn_status make(bfn__yaml *tree, const char *path, size_t n, bfn__yaml_ki
         size_t length = 0;
         while (at + length < n && path[at + length] != '.')
             length++;
-        if (length == 0 || bfn__utf8_check(path + at, length) != length)
+        if (length == 0 || length > BFN__LIMIT_YAML_KEY_BYTES || bfn__utf8_check(path + at, length) != length)
             return fail_path(tree, path, "not a key, allowed: names joined by dots");
         if (!becomes_mapping(node))
             return fail_path(tree, path, "goes through a value that is not a mapping");
