@@ -82,6 +82,28 @@ static void test_largest_header(void **state)
                0);
 }
 
+/* Empty is empty, wherever the zero stands (found by fuzzing: the reader took what the writer refused). */
+static void test_zero_among_large(void **state)
+{
+    (void)state;
+    static const char *const dicts[] = {"(0, 4294967296, 4294967296)", "(4294967296, 0, 4294967296)",
+                                        "(4294967296, 4294967296, 0)"};
+    for (size_t i = 0; i < 3; i++) {
+        size_t shape[3] = {(size_t)1 << 32, (size_t)1 << 32, (size_t)1 << 32};
+        bfn__bytes file;
+        bfn__st_tensor t;
+        char dict[128];
+        shape[i] = 0;
+        (void)snprintf(dict, sizeof dict, "{'descr': '<i4', 'fortran_order': False, 'shape': %s, }", dicts[i]);
+        save(BFN__DTYPE_I32, 3, shape, NULL);
+        check_file(dict, NULL, 0);
+        assert_int_equal(bfn__file_map(ctx, scratch("a.npy"), SIZE_MAX, &file), BFN_OK);
+        assert_int_equal(bfn__npy_parse(ctx, file.data, file.size, "x", &t), BFN_OK);
+        assert_true(t.count == 0 && t.bytes == 0 && t.shape[(i + 1) % 3] == (size_t)1 << 32);
+        bfn__file_unmap(ctx, &file);
+    }
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -179,6 +201,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_shapes, setup_scratch, teardown_scratch),
         cmocka_unit_test_setup_teardown(test_types, setup_scratch, teardown_scratch),
         cmocka_unit_test_setup_teardown(test_largest_header, setup_scratch, teardown_scratch),
+        cmocka_unit_test_setup_teardown(test_zero_among_large, setup_scratch, teardown_scratch),
         cmocka_unit_test_setup_teardown(test_refused, setup_scratch, teardown_scratch),
         cmocka_unit_test_setup_teardown(test_out_of_memory, setup_scratch, teardown_scratch),
         cmocka_unit_test_setup_teardown(test_truncated_everywhere, setup_scratch, teardown_scratch),

@@ -46,10 +46,9 @@ bfn_status bfn__npy_header(bfn_context *ctx, const char *label, bfn__dtype dtype
         return bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: npy has no type for %s", label, bfn__dtype_name(dtype));
     if (rank < 0 || rank > BFN__ST_MAX_RANK)
         return bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: rank is %d, allowed: 0 to %d", label, rank, BFN__ST_MAX_RANK);
-    *n_data = bfn__dtype_size(dtype);
-    for (int i = 0; i < rank; i++)
-        if (!bfn__size_mul(*n_data, shape[i], n_data))
-            return bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: the array has more bytes than memory can", label);
+    size_t count;
+    if (!bfn__dtype_extent(dtype, rank, shape, &count, n_data))
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: the array has more bytes than memory can", label);
     *n_header = make_header(out, descr, rank, shape);
     return BFN_OK;
 }

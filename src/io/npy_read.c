@@ -214,11 +214,7 @@ bfn_status bfn__npy_parse(bfn_context *ctx, const void *bytes, size_t n, const c
         return status;
     if (r.fortran && r.t.rank > 1)
         return bfn__fail(ctx, BFN_ERR_INPUT, "%s: is in Fortran order, C order is needed", label);
-    bool fits = true;
-    r.t.count = 1;
-    for (int i = 0; i < r.t.rank; i++)
-        fits = bfn__size_mul(r.t.count, r.t.shape[i], &r.t.count) && fits;
-    fits = bfn__size_mul(r.t.count, bfn__dtype_size(r.t.dtype), &r.t.bytes) && fits;
+    bool fits = bfn__dtype_extent(r.t.dtype, r.t.rank, r.t.shape, &r.t.count, &r.t.bytes);
     if (!fits || r.t.bytes != n - r.end)
         return bfn__fail(ctx, BFN_ERR_INPUT, "%s: its shape needs %s%zu bytes of data, %zu follow the header", label,
                          fits ? "" : "more than ", r.t.bytes, n - r.end);

@@ -337,20 +337,7 @@ static bfn_status place_tensor(const reader *r, bfn__st_tensor *t, const fields 
         return bfn__fail(r->ctx, BFN_ERR_INPUT,
                          "%s: \"%s\": data_offsets are [%zu, %zu], allowed: begin <= end <= %zu (the bytes of data)",
                          r->label, t->name, begin, end, r->n_data);
-    t->count = 1;
-    bool zero = false, fits = true;
-    for (int i = 0; i < t->rank; i++) {
-        zero = zero || t->shape[i] == 0;
-        fits = bfn__size_mul(t->count, t->shape[i], &t->count) && fits;
-    }
-    if (zero) {
-        t->count = 0;
-        fits = true;
-    }
-    fits = bfn__size_mul(t->count, bfn__dtype_size(t->dtype), &t->bytes) && fits;
-    if (!fits)
-        t->bytes = SIZE_MAX;
-    if (!fits || t->bytes != end - begin)
+    if (!bfn__dtype_extent(t->dtype, t->rank, t->shape, &t->count, &t->bytes) || t->bytes != end - begin)
         return bfn__fail(r->ctx, BFN_ERR_INPUT, "%s: \"%s\": its shape of %s needs %zu bytes, data_offsets give %zu",
                          r->label, t->name, bfn__dtype_name(t->dtype), t->bytes, end - begin);
     t->data = r->data + begin;

@@ -19,6 +19,10 @@ typedef enum bfn__dtype {
 size_t bfn__dtype_size(bfn__dtype dtype);
 const char *bfn__dtype_name(bfn__dtype dtype); /* "F32" */
 
+/* Numbers and bytes of an array: *count and *bytes. A dimension of 0 makes it empty, however large the others are; false (and SIZE_MAX): more
+ * than memory can hold. */
+bool bfn__dtype_extent(bfn__dtype dtype, int rank, const size_t *shape, size_t *count, size_t *bytes);
+
 enum { BFN__ST_MAX_RANK = 8 };
 
 typedef struct bfn__st_tensor {

@@ -15,6 +15,22 @@ size_t bfn__dtype_size(bfn__dtype dtype)
     return sizes[dtype];
 }
 
+bool bfn__dtype_extent(bfn__dtype dtype, int rank, const size_t *shape, size_t *count, size_t *bytes)
+{
+    bool fits = true, empty = false;
+    *count = 1;
+    for (int i = 0; i < rank; i++) {
+        empty = empty || shape[i] == 0;
+        fits = bfn__size_mul(*count, shape[i], count) && fits;
+    }
+    if (empty)
+        *count = 0;
+    if (bfn__size_mul(*count, bfn__dtype_size(dtype), bytes) && (fits || empty))
+        return true;
+    *count = *bytes = SIZE_MAX;
+    return false;
+}
+
 const char *bfn__dtype_name(bfn__dtype dtype)
 {
     static const char *const names[] = {"F64", "F32", "F16", "BF16", "I64", "I32", "U8", "BOOL"};

@@ -104,11 +104,9 @@ static void put_header(text *t, const bfn__st_tensor *tensors, size_t n_tensors,
 /* bytes must be what dtype and shape say, names and metadata UTF-8: else the file could not be read back. */
 static bfn_status check_tensor(bfn_context *ctx, const bfn__st_tensor *t)
 {
-    size_t bytes = bfn__dtype_size(t->dtype);
-    bool good = t->rank >= 0 && t->rank <= BFN__ST_MAX_RANK;
-    for (int i = 0; good && i < t->rank; i++)
-        good = bfn__size_mul(bytes, t->shape[i], &bytes);
-    if (!good || bytes != t->bytes)
+    size_t count, bytes = SIZE_MAX;
+    if (t->rank < 0 || t->rank > BFN__ST_MAX_RANK || !bfn__dtype_extent(t->dtype, t->rank, t->shape, &count, &bytes) ||
+        bytes != t->bytes)
         return bfn__fail(ctx, BFN_ERR_ARGUMENT, "tensor \"%s\" has %zu bytes, its shape needs %zu", t->name, t->bytes,
                          bytes);
     return BFN_OK;

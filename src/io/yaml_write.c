@@ -28,6 +28,20 @@ static bool becomes_mapping(bfn__yaml_node *node)
     return node->kind == BFN__YAML_MAPPING;
 }
 
+/* What the reader takes as one, too. */
+static bool is_key(const char *key, size_t n)
+{
+    size_t i = 0;
+    while (i < n) {
+        uint32_t code = 0;
+        size_t length = bfn__utf8_decode(key + i, n - i, &code);
+        if (length == 0 || bfn__is_control(code))
+            return false;
+        i += length;
+    }
+    return n > 0 && n <= BFN__LIMIT_YAML_KEY_BYTES;
+}
+
 /* The node at path[0..n), made where it is missing, emptied to become a fresh scalar or sequence. */
 static bfn_status make(bfn__yaml *tree, const char *path, size_t n, bfn__yaml_kind kind, bfn__yaml_node **out)
 {
@@ -37,7 +51,7 @@ static bfn_status make(bfn__yaml *tree, const char *path, size_t n, bfn__yaml_ki
         size_t length = 0;
         while (at + length < n && path[at + length] != '.')
             length++;
-        if (length == 0 || length > BFN__LIMIT_YAML_KEY_BYTES || bfn__utf8_check(path + at, length) != length)
+        if (!is_key(path + at, length))
             return fail_path(tree, path, "not a key, allowed: names joined by dots");
         if (!becomes_mapping(node))
             return fail_path(tree, path, "goes through a value that is not a mapping");

@@ -46,7 +46,7 @@ train bad.yaml
 clean 2 'bad.yaml: line 3: key "lr" occurs twice, first in line 2'
 printf 'train:\n  lrr: 1\n' >bad.yaml
 train bad.yaml
-clean 2 'did you mean "train.lr"?'
+clean 2 'bad.yaml: line 2: train.lrr: no such key, nearest is train.lr'
 printf 'train:\n  schedule: "\\e[2J"\n' >bad.yaml
 train bad.yaml
 clean 2 "line 2"
