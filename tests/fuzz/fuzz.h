@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static inline void require(bool condition)
+static inline void fuzz_require(bool condition)
 {
     if (!condition)
         abort();
@@ -22,17 +22,17 @@ static inline bfn_context *fuzz_context(void)
 {
     static bfn_context *ctx;
     if (ctx == NULL)
-        require(bfn_context_create(&ctx, NULL) == BFN_OK);
+        fuzz_require(bfn_context_create(&ctx, NULL) == BFN_OK);
     ctx->errmsg[0] = '\0';
     return ctx;
 }
 
 /* What a parser may return: BFN_OK, or `refused` or BFN_ERR_MEMORY with one line of text. */
-static inline void check_status(const bfn_context *ctx, bfn_status status, bfn_status refused)
+static inline void fuzz_status(const bfn_context *ctx, bfn_status status, bfn_status refused)
 {
-    require(status == BFN_OK || status == refused || status == BFN_ERR_MEMORY);
-    require(status == BFN_OK || ctx->errmsg[0] != '\0');
-    require(strpbrk(ctx->errmsg, "\n\r\x1b") == NULL);
+    fuzz_require(status == BFN_OK || status == refused || status == BFN_ERR_MEMORY);
+    fuzz_require(status == BFN_OK || ctx->errmsg[0] != '\0');
+    fuzz_require(strpbrk(ctx->errmsg, "\n\r\x1b") == NULL);
 }
 
 #endif

@@ -10,8 +10,8 @@ static void read_all(const uint8_t *data, size_t n)
     if (pixels != NULL && labels != NULL) {
         bfn__cifar_read(data, n, pixels, labels);
         for (size_t i = 0; i < n; i++)
-            require(labels[i] >= 0 && labels[i] <= 9);
-        require(pixels[0] == data[1] && pixels[n * BFN__CIFAR_PIXELS - 1] == data[n * BFN__CIFAR_RECORD - 1]);
+            fuzz_require(labels[i] >= 0 && labels[i] <= 9);
+        fuzz_require(pixels[0] == data[1] && pixels[n * BFN__CIFAR_PIXELS - 1] == data[n * BFN__CIFAR_RECORD - 1]);
     }
     free(pixels);
     free(labels);
@@ -22,10 +22,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bfn_context *ctx = fuzz_context();
     size_t n;
     bfn_status status = bfn__cifar_check(ctx, data, size, "fuzz", &n);
-    check_status(ctx, status, BFN_ERR_INPUT);
-    require((status == BFN_OK) == (n > 0));
+    fuzz_status(ctx, status, BFN_ERR_INPUT);
+    fuzz_require((status == BFN_OK) == (n > 0));
     if (status == BFN_OK) {
-        require(n * BFN__CIFAR_RECORD == size);
+        fuzz_require(n * BFN__CIFAR_RECORD == size);
         read_all(data, n);
     }
     return 0;

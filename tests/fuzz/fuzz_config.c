@@ -32,11 +32,11 @@ static bool is_deep(bfn_context *ctx, bfn__config *config)
 static void check_text(bfn_context *ctx, const bfn__config *config, bfn__config *again)
 {
     char *text = NULL, *twice = NULL;
-    require(bfn__config_write(ctx, config, &text) == BFN_OK);
+    fuzz_require(bfn__config_write(ctx, config, &text) == BFN_OK);
     bfn__config_init(again);
-    require(bfn__config_parse(ctx, again, text, strlen(text), "written") == BFN_OK);
-    require(bfn__config_write(ctx, again, &twice) == BFN_OK);
-    require(strcmp(text, twice) == 0);
+    fuzz_require(bfn__config_parse(ctx, again, text, strlen(text), "written") == BFN_OK);
+    fuzz_require(bfn__config_write(ctx, again, &twice) == BFN_OK);
+    fuzz_require(strcmp(text, twice) == 0);
     bfn__free(ctx, text);
     bfn__free(ctx, twice);
 }
@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bfn__net *net = NULL;
     bfn__config_init(&config);
     bfn_status status = bfn__config_parse(ctx, &config, (const char *)data, size, "fuzz");
-    check_status(ctx, status, BFN_ERR_ARGUMENT);
+    fuzz_status(ctx, status, BFN_ERR_ARGUMENT);
     if (status != BFN_OK)
         return 0;
     bool written =
@@ -58,16 +58,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (is_deep(ctx, &config))
         return 0;
     status = bfn__config_resolve(ctx, &config, 0, &net);
-    check_status(ctx, status, BFN_ERR_ARGUMENT);
-    require((status == BFN_OK) == (net != NULL));
+    fuzz_status(ctx, status, BFN_ERR_ARGUMENT);
+    fuzz_require((status == BFN_OK) == (net != NULL));
     bfn__net_destroy(net);
     if (status != BFN_OK)
         return 0;
-    require(bfn__config_positions(&config) > 0);
+    fuzz_require(bfn__config_positions(&config) > 0);
     if (!written)
         return 0;
     check_text(ctx, &config, &again);
-    check_status(ctx, bfn__config_compare(ctx, &config, &again), BFN_ERR_ARGUMENT);
+    fuzz_status(ctx, bfn__config_compare(ctx, &config, &again), BFN_ERR_ARGUMENT);
     return 0;
 }
 

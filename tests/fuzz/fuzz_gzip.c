@@ -12,13 +12,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *out, *again;
     size_t n, n_again;
     bfn_status status = bfn__gunzip(ctx, data, size, CAP, "fuzz", &out, &n);
-    check_status(ctx, status, BFN_ERR_INPUT);
-    require((status == BFN_OK) == (out != NULL) && n <= CAP);
+    fuzz_status(ctx, status, BFN_ERR_INPUT);
+    fuzz_require((status == BFN_OK) == (out != NULL) && n <= CAP);
     if (status == BFN_OK) {
-        require(bfn__is_gzip(data, size));
-        require(n == 0 || bfn__gunzip(ctx, data, size, n - 1, "fuzz", &again, &n_again) == BFN_ERR_INPUT);
-        require(bfn__gunzip(ctx, data, size, n + 1, "fuzz", &again, &n_again) == BFN_OK);
-        require(n_again == n && memcmp(out, again, n) == 0);
+        fuzz_require(bfn__is_gzip(data, size));
+        fuzz_require(n == 0 || bfn__gunzip(ctx, data, size, n - 1, "fuzz", &again, &n_again) == BFN_ERR_INPUT);
+        fuzz_require(bfn__gunzip(ctx, data, size, n + 1, "fuzz", &again, &n_again) == BFN_OK);
+        fuzz_require(n_again == n && memcmp(out, again, n) == 0);
         bfn__free(ctx, again);
     }
     bfn__free(ctx, out);

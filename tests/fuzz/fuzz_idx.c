@@ -8,16 +8,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bfn_context *ctx = fuzz_context();
     bfn__idx idx;
     bfn_status status = bfn__idx_parse(ctx, data, size, "fuzz", &idx);
-    check_status(ctx, status, BFN_ERR_INPUT);
+    fuzz_status(ctx, status, BFN_ERR_INPUT);
     if (status != BFN_OK) {
-        require(idx.data == NULL && idx.count == 0);
+        fuzz_require(idx.data == NULL && idx.count == 0);
         return 0;
     }
     size_t count = 1;
-    require(bfn__is_idx(data, size) && idx.rank >= 1 && idx.rank <= BFN__IDX_MAX_RANK);
+    fuzz_require(bfn__is_idx(data, size) && idx.rank >= 1 && idx.rank <= BFN__IDX_MAX_RANK);
     for (int i = 0; i < idx.rank; i++)
-        require(bfn__size_mul(count, idx.dims[i], &count));
-    require(count == idx.count && idx.data + idx.count == data + size);
+        fuzz_require(bfn__size_mul(count, idx.dims[i], &count));
+    fuzz_require(count == idx.count && idx.data + idx.count == data + size);
     return 0;
 }
 

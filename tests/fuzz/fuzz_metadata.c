@@ -19,7 +19,7 @@ typedef struct file {
 
 static void put(file *f, const void *bytes, size_t n)
 {
-    require(n <= ROOM - f->n);
+    fuzz_require(n <= ROOM - f->n);
     memcpy(f->bytes + f->n, bytes, n);
     f->n += n;
 }
@@ -72,14 +72,14 @@ static void write_again(bfn_context *ctx, const bfn__data_info *data, const bfn_
     bfn__train_info train_again;
     bfn__safetensors *st;
     char *a = bfn__data_info_write(data), *b = bfn__train_info_write(train);
-    require(a != NULL && b != NULL);
+    fuzz_require(a != NULL && b != NULL);
     size_t n_mean = data->mean_rows * K;
     make_file(&f, (const uint8_t *)a, strlen(a), (const uint8_t *)b, strlen(b), n_mean, n_mean > 0 ? data->mean[0] : 0);
-    require(bfn__safetensors_parse(ctx, &st, f.bytes, f.n, "again") == BFN_OK);
-    require(bfn__data_info_read(ctx, st, D, K, &again) == BFN_OK);
-    require(bfn__train_info_read(ctx, st, &train_again) == BFN_OK);
+    fuzz_require(bfn__safetensors_parse(ctx, &st, f.bytes, f.n, "again") == BFN_OK);
+    fuzz_require(bfn__data_info_read(ctx, st, D, K, &again) == BFN_OK);
+    fuzz_require(bfn__train_info_read(ctx, st, &train_again) == BFN_OK);
     char *a2 = bfn__data_info_write(&again), *b2 = bfn__train_info_write(&train_again);
-    require(a2 != NULL && b2 != NULL && strcmp(a, a2) == 0 && strcmp(b, b2) == 0);
+    fuzz_require(a2 != NULL && b2 != NULL && strcmp(a, a2) == 0 && strcmp(b, b2) == 0);
     bfn__data_info_free(ctx, &again);
     bfn__safetensors_close(st);
     free(a);
@@ -104,12 +104,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t n_text = zero != NULL ? (size_t)(zero - text) : n, skip = zero != NULL;
     make_file(&f, text, n_text, text + n_text + skip, n - n_text - skip, n_mean, values[data[1] >> 3 & 3]);
     bfn_status status = bfn__safetensors_parse(ctx, &st, f.bytes, f.n, "fuzz");
-    check_status(ctx, status, BFN_ERR_INPUT);
+    fuzz_status(ctx, status, BFN_ERR_INPUT);
     if (status == BFN_OK)
         status = bfn__data_info_read(ctx, st, D, K, &info);
     if (status == BFN_OK)
         status = bfn__train_info_read(ctx, st, &train);
-    check_status(ctx, status, BFN_ERR_INPUT);
+    fuzz_status(ctx, status, BFN_ERR_INPUT);
     if (status == BFN_OK && data[size / 2] % 4 == 0) /* a part of the inputs, told by their bytes: writing costs most */
         write_again(ctx, &info, &train, D, K);
     bfn__data_info_free(ctx, &info);

@@ -8,7 +8,7 @@ enum { MAX_CONTENT = 1 << 20 };
 static void check_tensor(const bfn__st_tensor *t)
 {
     static volatile unsigned sum; /* so that the reads are made */
-    require(t->bytes == t->count * bfn__dtype_size(t->dtype));
+    fuzz_require(t->bytes == t->count * bfn__dtype_size(t->dtype));
     for (size_t i = 0; i < t->bytes; i++)
         sum += ((const uint8_t *)t->data)[i];
     (void)sum;
@@ -19,11 +19,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bfn_context *ctx = fuzz_context();
     bfn__npz *npz = NULL;
     bfn_status status = bfn__npz_parse(ctx, &npz, data, size, MAX_CONTENT, "fuzz");
-    check_status(ctx, status, BFN_ERR_INPUT);
-    require((status == BFN_OK) == (npz != NULL));
+    fuzz_status(ctx, status, BFN_ERR_INPUT);
+    fuzz_require((status == BFN_OK) == (npz != NULL));
     for (size_t i = 0; npz != NULL && i < bfn__npz_n(npz); i++) {
         check_tensor(bfn__npz_tensor(npz, i));
-        require(bfn__npz_find(npz, bfn__npz_tensor(npz, i)->name) == bfn__npz_tensor(npz, i));
+        fuzz_require(bfn__npz_find(npz, bfn__npz_tensor(npz, i)->name) == bfn__npz_tensor(npz, i));
     }
     bfn__npz_close(npz);
     return 0;

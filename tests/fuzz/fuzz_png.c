@@ -12,10 +12,10 @@ static void check_round_trip(bfn_context *ctx, const bfn__image *image)
     bfn__image again;
     if (image->H * image->W > MAX_PIXELS)
         return;
-    require(bfn__png_encode(ctx, image, NULL, 0, &bytes, &n) == BFN_OK);
-    require(bfn__png_decode(ctx, bytes, n, "again", &again) == BFN_OK);
-    require(again.H == image->H && again.W == image->W && again.C == image->C);
-    require(memcmp(again.pixels, image->pixels, image->H * image->W * image->C) == 0);
+    fuzz_require(bfn__png_encode(ctx, image, NULL, 0, &bytes, &n) == BFN_OK);
+    fuzz_require(bfn__png_decode(ctx, bytes, n, "again", &again) == BFN_OK);
+    fuzz_require(again.H == image->H && again.W == image->W && again.C == image->C);
+    fuzz_require(memcmp(again.pixels, image->pixels, image->H * image->W * image->C) == 0);
     bfn__image_free(ctx, &again);
     bfn__free(ctx, bytes);
 }
@@ -26,18 +26,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bfn__image image;
     char *value = NULL;
     bfn_status status = bfn__png_decode(ctx, data, size, "fuzz", &image);
-    check_status(ctx, status, BFN_ERR_INPUT);
+    fuzz_status(ctx, status, BFN_ERR_INPUT);
     if (status == BFN_OK) {
-        require(image.H >= 1 && image.W >= 1 && (image.C == 1 || image.C == 3));
+        fuzz_require(image.H >= 1 && image.W >= 1 && (image.C == 1 || image.C == 3));
         /* writing costs more than all the rest: a part of the pictures, told by their bytes so that a finding can be repeated */
         if (data[size / 2] % 8 == 0)
             check_round_trip(ctx, &image);
     } else
-        require(image.pixels == NULL);
+        fuzz_require(image.pixels == NULL);
     bfn__image_free(ctx, &image);
     status = bfn__png_read_text(ctx, data, size, "fuzz", "Title", &value);
-    check_status(ctx, status, BFN_ERR_INPUT);
-    require(status == BFN_OK || value == NULL);
+    fuzz_status(ctx, status, BFN_ERR_INPUT);
+    fuzz_require(status == BFN_OK || value == NULL);
     bfn__free(ctx, value);
     return 0;
 }

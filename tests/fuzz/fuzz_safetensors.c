@@ -14,13 +14,14 @@ static void check_tensor(bfn_context *ctx, const bfn__safetensors *st, const bfn
 {
     static float f32[MAX_COUNT];
     static int64_t i64[MAX_COUNT];
-    require(t->bytes == t->count * bfn__dtype_size(t->dtype) && t->rank <= BFN__ST_MAX_RANK);
-    require(t->bytes == 0 || ((const uint8_t *)t->data >= data && (const uint8_t *)t->data + t->bytes <= data + size));
-    require(bfn__safetensors_find(st, t->name) == t);
+    fuzz_require(t->bytes == t->count * bfn__dtype_size(t->dtype) && t->rank <= BFN__ST_MAX_RANK);
+    fuzz_require(t->bytes == 0 ||
+                 ((const uint8_t *)t->data >= data && (const uint8_t *)t->data + t->bytes <= data + size));
+    fuzz_require(bfn__safetensors_find(st, t->name) == t);
     if (t->count > MAX_COUNT)
         return;
-    check_status(ctx, bfn__st_to_f32(ctx, t, f32), BFN_ERR_INPUT);
-    check_status(ctx, bfn__st_to_i64(ctx, t, i64), BFN_ERR_INPUT);
+    fuzz_status(ctx, bfn__st_to_f32(ctx, t, f32), BFN_ERR_INPUT);
+    fuzz_status(ctx, bfn__st_to_i64(ctx, t, i64), BFN_ERR_INPUT);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -28,14 +29,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bfn_context *ctx = fuzz_context();
     bfn__safetensors *st = NULL;
     bfn_status status = bfn__safetensors_parse(ctx, &st, data, size, "fuzz");
-    check_status(ctx, status, BFN_ERR_INPUT);
-    require((status == BFN_OK) == (st != NULL));
+    fuzz_status(ctx, status, BFN_ERR_INPUT);
+    fuzz_require((status == BFN_OK) == (st != NULL));
     size_t covered = LENGTH_BYTES;
     for (size_t i = 0; st != NULL && i < bfn__safetensors_n_tensors(st); i++) {
         check_tensor(ctx, st, bfn__safetensors_tensor(st, i), data, size);
         covered += bfn__safetensors_tensor(st, i)->bytes;
     }
-    require(covered <= size + LENGTH_BYTES);
+    fuzz_require(covered <= size + LENGTH_BYTES);
     if (st != NULL)
         (void)bfn__safetensors_metadata(st, "flow");
     bfn__safetensors_close(st);

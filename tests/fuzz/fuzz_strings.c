@@ -7,7 +7,7 @@ static const bfn__alphabet *text8(bfn_context *ctx)
 {
     static bfn__alphabet *alphabet;
     if (alphabet == NULL)
-        require(bfn__alphabet_text8(ctx, &alphabet) == BFN_OK);
+        fuzz_require(bfn__alphabet_text8(ctx, &alphabet) == BFN_OK);
     return alphabet;
 }
 
@@ -18,11 +18,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         bfn__strings s;
         size_t length = 0;
         bfn_status status = bfn__strings_parse(ctx, &s, data, size, "fuzz", (bfn__strings_form)form, text8(ctx));
-        check_status(ctx, status, BFN_ERR_INPUT);
-        require((status == BFN_OK) == (s.n > 0));
+        fuzz_status(ctx, status, BFN_ERR_INPUT);
+        fuzz_require((status == BFN_OK) == (s.n > 0));
         for (size_t i = 0; i < s.n; i++)
             length += strlen(s.list[i]);
-        require(length <= 4 * size);
+        fuzz_require(length <= 4 * size);
         bfn__strings_free(ctx, &s);
     }
     return 0;

@@ -16,8 +16,8 @@ static void check_sequence(const bfn__alphabet *a, size_t T, const int32_t *symb
 {
     char text[4 * MAX_T + 1];
     for (size_t t = 0; t < T; t++)
-        require(symbols[t] >= 0 && (size_t)symbols[t] < bfn__alphabet_size(a));
-    require(bfn__alphabet_decode(a, symbols, T, text) <= 4 * T);
+        fuzz_require(symbols[t] >= 0 && (size_t)symbols[t] < bfn__alphabet_size(a));
+    fuzz_require(bfn__alphabet_decode(a, symbols, T, text) <= 4 * T);
 }
 
 /* What the symbols of a stream stand for encodes to them again. */
@@ -26,9 +26,9 @@ static void check_encoding(bfn_context *ctx, const bfn__alphabet *a, size_t T, c
     char text[4 * MAX_T + 1];
     uint16_t *again = NULL;
     size_t n = bfn__alphabet_decode(a, symbols, T, text), n_again;
-    require(bfn__alphabet_encode(ctx, a, text, n, "again", &again, &n_again) == BFN_OK && n_again == T);
+    fuzz_require(bfn__alphabet_encode(ctx, a, text, n, "again", &again, &n_again) == BFN_OK && n_again == T);
     for (size_t t = 0; t < T; t++)
-        require(again[t] == symbols[t]);
+        fuzz_require(again[t] == symbols[t]);
     bfn__free(ctx, again);
 }
 
@@ -51,7 +51,7 @@ static void check_set(bfn_context *ctx, const bfn__textset *set, const bfn__text
         check_encoding(ctx, a, o->T, symbols);
     size_t K = bfn__alphabet_size(a);
     float *mean = malloc(o->T * K * sizeof *mean);
-    require(mean == NULL || bfn__textset_moments(set, mean) >= 0.0);
+    fuzz_require(mean == NULL || bfn__textset_moments(set, mean) >= 0.0);
     free(mean);
 }
 
@@ -91,7 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     o.truncate_lines = (data[0] & 4) != 0;
     memcpy(o.fractions, fractions[data[2] % 4], sizeof o.fractions);
     if ((data[0] & 8) != 0)
-        require(bfn__alphabet_from_symbols(ctx, &fixed, "\nab\xc3\xa9 ", o.lines) == BFN_OK);
+        fuzz_require(bfn__alphabet_from_symbols(ctx, &fixed, "\nab\xc3\xa9 ", o.lines) == BFN_OK);
     o.fixed = fixed;
     const uint8_t *text = data + N_OPTIONS;
     size_t n = size - N_OPTIONS;
@@ -100,8 +100,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         text = zipped;
     }
     bfn_status status = bfn__textset_create(ctx, &set, text, n, "fuzz", &o);
-    check_status(ctx, status, BFN_ERR_INPUT);
-    require((status == BFN_OK) == (set != NULL));
+    fuzz_status(ctx, status, BFN_ERR_INPUT);
+    fuzz_require((status == BFN_OK) == (set != NULL));
     if (set != NULL)
         check_set(ctx, set, &o);
     bfn__textset_destroy(set);

@@ -7,10 +7,10 @@ static void check_round_trip(bfn_context *ctx, bfn__yaml *tree)
 {
     char *text = NULL, *again = NULL;
     bfn__yaml *copy = NULL;
-    require(bfn__yaml_emit(tree, &text) == BFN_OK);
-    require(bfn__yaml_parse(ctx, &copy, text, strlen(text), "emitted") == BFN_OK);
-    require(bfn__yaml_emit(copy, &again) == BFN_OK);
-    require(strcmp(text, again) == 0);
+    fuzz_require(bfn__yaml_emit(tree, &text) == BFN_OK);
+    fuzz_require(bfn__yaml_parse(ctx, &copy, text, strlen(text), "emitted") == BFN_OK);
+    fuzz_require(bfn__yaml_emit(copy, &again) == BFN_OK);
+    fuzz_require(strcmp(text, again) == 0);
     bfn__free(ctx, text);
     bfn__free(ctx, again);
     bfn__yaml_destroy(copy);
@@ -31,7 +31,7 @@ static void ask(bfn__yaml *tree)
     (void)bfn__yaml_get_choice(tree, "train.schedule", names, &choice);
     (void)bfn__yaml_get_numbers(tree, "train.betas", 0.0, 1.0, 3, list, &n);
     (void)bfn__yaml_check_unknown(tree, NULL);
-    require(number >= 0.0 && number <= 1.0 && size >= 1 && size <= 1000 && choice >= 0 && choice <= 1 && n <= 3);
+    fuzz_require(number >= 0.0 && number <= 1.0 && size >= 1 && size <= 1000 && choice >= 0 && choice <= 1 && n <= 3);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -39,8 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bfn_context *ctx = fuzz_context();
     bfn__yaml *tree = NULL;
     bfn_status status = bfn__yaml_parse(ctx, &tree, data, size, "fuzz");
-    check_status(ctx, status, BFN_ERR_ARGUMENT);
-    require((status == BFN_OK) == (tree != NULL));
+    fuzz_status(ctx, status, BFN_ERR_ARGUMENT);
+    fuzz_require((status == BFN_OK) == (tree != NULL));
     if (status == BFN_OK) {
         /* writing costs more than all the rest: a part of the inputs, told by their bytes so that a finding can be repeated */
         if (size > 0 && data[size / 2] % 4 == 0)
