@@ -4,7 +4,7 @@
  * models use unless raw_weights), "adam.m.<parameter>", "adam.v.<parameter>"; "data.mean" [K] (all positions alike) or [D,K], K the
  * state's width (1 for continuous and discretised data).
  * Metadata: "bfn.config" (the resolved YAML configuration), "bfn.data" (JSON: alphabet, or name and labels; variance, checksum of the data),
- * "bfn.train" (JSON: step, bounds). F32, F16, BF16 and F64 tensors are read.
+ * "bfn.train" (JSON: step, bounds), "bfn.sha256" (of the whole file, with 64 zeros in place of these digits; checked where it is there). F32, F16, BF16 and F64 tensors are read.
  */
 #ifndef BFN_MODEL_H
 #define BFN_MODEL_H

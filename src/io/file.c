@@ -5,6 +5,7 @@
  * vanish under the parser.
  * Out: a temporary file in the same folder (rename works within one file system only), fsync so that the data is on disk
  * before the name is, rename, fsync of the folder so that the name is on disk too. Until the rename, the old file is untouched.
+ * Logs grow instead: a line that does not fit whole is taken back.
  */
 #include "io/file.h"
 
@@ -133,6 +134,20 @@ struct bfn__writer {
     char buffer[WRITE_BUFFER];
 };
 
+static bfn_status put(bfn_context *ctx, const char *path, int fd, const char *data, size_t n)
+{
+    while (n > 0) {
+        ssize_t done = write(fd, data, n);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return fail_errno(ctx, BFN_ERR_WRITE, path, "cannot be written", done < 0 ? errno : ENOSPC);
+        data += done;
+        n -= (size_t)done;
+    }
+    return BFN_OK;
+}
+
 static bfn_status fail_write(bfn__writer *w, const char *what)
 {
     return fail_errno(w->ctx, BFN_ERR_WRITE, w->path, what, errno);
@@ -148,6 +163,21 @@ static int create_temporary(bfn__writer *w, size_t room)
             return fd;
     }
     return -1; /* errno is EEXIST */
+}
+
+size_t bfn__file_is_temporary(const char *name)
+{
+    static const char mark[] = ".tmp-";
+    const char *at = NULL;
+    for (const char *c = name; (c = strstr(c, mark)) != NULL; c++)
+        at = c;
+    if (at == NULL)
+        return 0;
+    const char *process = at + strlen(mark);
+    size_t digits = strspn(process, "0123456789");
+    const char *attempt = process + digits + (process[digits] == '-');
+    size_t rest = strspn(attempt, "0123456789");
+    return digits > 0 && process[digits] == '-' && rest > 0 && attempt[rest] == '\0' ? (size_t)(at - name) : 0;
 }
 
 /* A symbolic link is followed, so that the file it points to is replaced and not the link. NULL path: memory. */
@@ -203,28 +233,11 @@ bfn_status bfn__writer_open(bfn_context *ctx, bfn__writer **out, const char *pat
     return BFN_OK;
 }
 
-static bfn_status put(bfn__writer *w, const char *data, size_t n)
-{
-    while (n > 0) {
-        ssize_t done = write(w->fd, data, n);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0) {
-            if (done == 0)
-                errno = ENOSPC;
-            return fail_write(w, "cannot be written");
-        }
-        data += done;
-        n -= (size_t)done;
-    }
-    return BFN_OK;
-}
-
 static bfn_status flush(bfn__writer *w)
 {
     size_t n = w->used;
     w->used = 0;
-    return put(w, w->buffer, n);
+    return put(w->ctx, w->path, w->fd, w->buffer, n);
 }
 
 bfn_status bfn__writer_write(bfn__writer *w, const void *data, size_t n)
@@ -239,7 +252,7 @@ bfn_status bfn__writer_write(bfn__writer *w, const void *data, size_t n)
     if (status != BFN_OK)
         return status;
     if (n >= WRITE_BUFFER)
-        return put(w, data, n);
+        return put(w->ctx, w->path, w->fd, data, n);
     memcpy(w->buffer, data, n);
     w->used = n;
     return BFN_OK;
@@ -314,4 +327,48 @@ bfn_status bfn__file_write(bfn_context *ctx, const char *path, const void *data,
         return status;
     }
     return bfn__writer_commit(w);
+}
+
+/* ---- files that grow ---- */
+
+/* For a file of our own: no link to somewhere else, no device. -1: message set. */
+static int open_own(bfn_context *ctx, const char *path, int flags, struct stat *info)
+{
+    int fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0666);
+    if (fd < 0) {
+        (void)fail_errno(ctx, BFN_ERR_WRITE, path, "cannot be opened", errno);
+        return -1;
+    }
+    if (fstat(fd, info) == 0 && S_ISREG(info->st_mode))
+        return fd;
+    (void)bfn__fail(ctx, BFN_ERR_WRITE, "%s: a regular file is needed", path);
+    (void)close(fd);
+    return -1;
+}
+
+bfn_status bfn__file_append(bfn_context *ctx, const char *path, const void *data, size_t n)
+{
+    struct stat info;
+    int fd = open_own(ctx, path, O_WRONLY | O_CREAT | O_APPEND, &info);
+    if (fd < 0)
+        return BFN_ERR_WRITE;
+    bfn_status status = put(ctx, path, fd, data, n);
+    if (status != BFN_OK)
+        (void)!ftruncate(fd, info.st_size);
+    if (close(fd) != 0 && status == BFN_OK)
+        status = fail_errno(ctx, BFN_ERR_WRITE, path, "cannot be closed", errno);
+    return status;
+}
+
+bfn_status bfn__file_cut(bfn_context *ctx, const char *path, size_t n)
+{
+    struct stat info;
+    int fd = open_own(ctx, path, O_WRONLY, &info);
+    if (fd < 0)
+        return BFN_ERR_WRITE;
+    bfn_status status = BFN_OK;
+    if ((uint64_t)info.st_size > n && ftruncate(fd, (off_t)n) != 0)
+        status = fail_errno(ctx, BFN_ERR_WRITE, path, "cannot be cut", errno);
+    (void)close(fd);
+    return status;
 }

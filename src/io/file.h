@@ -25,4 +25,11 @@ void bfn__writer_abort(bfn__writer *w);        /* frees w; NULL is fine */
 /* Whole file at once through a writer. */
 bfn_status bfn__file_write(bfn_context *ctx, const char *path, const void *data, size_t n);
 
+/* Add n bytes to the end of a regular file, which is made where it is missing: all of them or none. BFN_ERR_WRITE. */
+bfn_status bfn__file_append(bfn_context *ctx, const char *path, const void *data, size_t n);
+/* Cut a regular file to its first n bytes. BFN_ERR_WRITE. */
+bfn_status bfn__file_cut(bfn_context *ctx, const char *path, size_t n);
+/* Is it the name of a writer's temporary file ("<target>.tmp-<process>-<try>")? Length of the target's part; 0: no. */
+size_t bfn__file_is_temporary(const char *name);
+
 #endif

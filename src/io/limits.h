@@ -13,6 +13,7 @@
 #define BFN__LIMIT_TEXT_BYTES ((size_t)1 << 34)        /* a text file: 16 GiB */
 #define BFN__LIMIT_INFLATED_BYTES ((size_t)1 << 31)    /* what a gzip file may unfold to: 2 GiB */
 #define BFN__LIMIT_ALPHABET ((size_t)65536)            /* different characters of a text, padding included */
+#define BFN__LIMIT_LOG_BYTES ((size_t)1 << 30)         /* log.jsonl and samples.txt of a run that is resumed: 1 GiB */
 #define BFN__LIMIT_YAML_BYTES ((size_t)1 << 20)        /* a configuration file: 1 MiB */
 #define BFN__LIMIT_YAML_KEY_BYTES                                                                                      \
     ((size_t)80)                           /* one key, so that it stays below YAML's own bound with all of it escaped */

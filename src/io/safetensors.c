@@ -12,6 +12,7 @@
 #include "io/safetensors_set.h"
 
 #include "io/limits.h"
+#include "io/sha256.h"
 #include "io/utf8.h"
 
 #include <stdio.h>
@@ -477,6 +478,8 @@ bfn_status bfn__safetensors_parse(bfn_context *ctx, bfn__safetensors **out, cons
     if (st == NULL)
         return BFN_ERR_MEMORY;
     st->ctx = ctx;
+    st->bytes = bytes;
+    st->n_bytes = n;
     st->header = bfn__calloc(ctx, header + 1, 1);
     if (st->header == NULL) {
         bfn__safetensors_close(st);
@@ -497,4 +500,39 @@ bfn_status bfn__safetensors_parse(bfn_context *ctx, bfn__safetensors **out, cons
     }
     *out = st;
     return BFN_OK;
+}
+
+/* ---- the checksum inside ---- */
+
+/* Text that needed no unescaping lies in the file where it lies in the copy of the header. */
+static bool in_place(const bfn__safetensors *st, const char *digits, size_t *at)
+{
+    *at = PREFIX + (size_t)(digits - st->header);
+    return strlen(digits) == BFN__SHA256_HEX - 1 && memcmp(st->bytes + *at, digits, BFN__SHA256_HEX - 1) == 0;
+}
+
+bfn_status bfn__safetensors_verify(const bfn__safetensors *st, const char *label, bool *has_checksum)
+{
+    const char *digits = bfn__safetensors_metadata(st, BFN__ST_CHECKSUM);
+    char is[BFN__SHA256_HEX] = "";
+    size_t at;
+    if (has_checksum != NULL)
+        *has_checksum = digits != NULL && st->bytes != NULL;
+    if (digits == NULL || st->bytes == NULL)
+        return BFN_OK;
+    if (!in_place(st, digits, &at))
+        return bfn__fail(st->ctx, BFN_ERR_INPUT, "%s: metadata " BFN__ST_CHECKSUM " is \"%.80s\", needs 64 digits",
+                         label, digits);
+    size_t after = at + BFN__SHA256_HEX - 1;
+    bfn__sha256 hash;
+    bfn__sha256_begin(&hash);
+    bfn__sha256_add(&hash, st->bytes, at);
+    bfn__sha256_add(&hash, BFN__SHA256_BLANK, BFN__SHA256_HEX - 1);
+    bfn__sha256_add(&hash, st->bytes + after, st->n_bytes - after);
+    bfn__sha256_end(&hash, is);
+    if (strcmp(is, digits) == 0)
+        return BFN_OK;
+    return bfn__fail(st->ctx, BFN_ERR_INPUT,
+                     "%s: the file is damaged: its sha256 is %.12s..., its metadata " BFN__ST_CHECKSUM " says %.12s...",
+                     label, is, digits);
 }

@@ -61,13 +61,19 @@ const char *bfn__safetensors_metadata(const bfn__safetensors *st, const char *ke
 size_t bfn__safetensors_n_metadata(const bfn__safetensors *st);
 const bfn__st_entry *bfn__safetensors_metadata_at(const bfn__safetensors *st, size_t i); /* sorted by key */
 
+/* Metadata key whose value is the SHA-256 of the whole file, taken with 64 zeros ('0') in the place of its own digits. */
+#define BFN__ST_CHECKSUM "bfn.sha256"
+/* Compare it with the file. BFN_ERR_INPUT: they differ. A file without one is fine (*has_checksum, which may be NULL, says it). */
+bfn_status bfn__safetensors_verify(const bfn__safetensors *st, const char *label, bool *has_checksum);
+
 /* Convert any dtype to float / double / int64 (count of them). Integers that do not fit are BFN_ERR_INPUT. */
 bfn_status bfn__st_to_f32(bfn_context *ctx, const bfn__st_tensor *t, float *out);
 bfn_status bfn__st_to_i64(bfn_context *ctx, const bfn__st_tensor *t, int64_t *out);
 
 /* Write atomically: temporary file beside it, fsync, rename, fsync of the folder. data in the given dtype.
  * The data section begins at a multiple of 64 bytes (spaces pad the header); tensors follow in the given order without gaps, as
- * the format demands. On failure: BFN_ERR_WRITE, the old file is as it was and no temporary file is left. */
+ * the format demands. The value of the metadata key BFN__ST_CHECKSUM, if there is one, is made here, whatever is given (NULL is fine).
+ * On failure: BFN_ERR_WRITE, the old file is as it was and no temporary file is left. */
 bfn_status bfn__safetensors_save(bfn_context *ctx, const char *path, const bfn__st_tensor *tensors, size_t n_tensors,
                                  const bfn__st_entry *metadata, size_t n_metadata);
 

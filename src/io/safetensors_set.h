@@ -7,8 +7,10 @@
 
 struct bfn__safetensors {
     bfn_context *ctx;
-    bfn__bytes file; /* when opened from a path */
-    char *header;    /* what names and metadata point into */
+    bfn__bytes file;   /* when opened from a path */
+    const char *bytes; /* safetensors: all of it, and how many; NULL: another format */
+    size_t n_bytes;
+    char *header; /* what names and metadata point into */
     bfn__st_tensor *tensors;
     size_t n_tensors, tensor_room;
     bfn__st_entry *entries;

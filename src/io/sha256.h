@@ -6,6 +6,8 @@
 #include <stddef.h>
 
 enum { BFN__SHA256_HEX = 65 }; /* 64 lower-case hexadecimal digits and a NUL */
+/* What stands for the digits where they are part of what is summed up. */
+#define BFN__SHA256_BLANK "0000000000000000000000000000000000000000000000000000000000000000"
 
 /* Of one block. */
 void bfn__sha256_hex(const void *bytes, size_t n, char out[BFN__SHA256_HEX]);

@@ -8,6 +8,7 @@
 
 #include "io/file.h"
 #include "io/limits.h"
+#include "io/sha256.h"
 #include "io/utf8.h"
 
 #include <inttypes.h>
@@ -20,6 +21,7 @@ enum { PREFIX = 8, ALIGNMENT = 64 };
 typedef struct text {
     char *out; /* NULL: only count */
     size_t n;
+    size_t checksum; /* where the digits of the checksum belong; 0: there is none */
 } text;
 
 static void put(text *t, const char *s, size_t n)
@@ -85,9 +87,12 @@ static void put_header(text *t, const bfn__st_tensor *tensors, size_t n_tensors,
         put_text(t, "\"__metadata__\":{");
         for (size_t i = 0; i < n_metadata; i++) {
             put_text(t, i > 0 ? "," : "");
+            bool checksum = strcmp(metadata[i].key, BFN__ST_CHECKSUM) == 0;
             put_string(t, metadata[i].key);
             put_text(t, ":");
-            put_string(t, metadata[i].value);
+            if (checksum)
+                t->checksum = t->n + 1;
+            put_string(t, checksum ? BFN__SHA256_BLANK : metadata[i].value);
         }
         put_text(t, n_tensors > 0 ? "}," : "}");
     }
@@ -131,10 +136,27 @@ static bfn_status check_all(bfn_context *ctx, const bfn__st_tensor *tensors, siz
     }
     for (size_t i = 0; i < n_metadata && status == BFN_OK; i++) {
         status = check_text(ctx, "metadata key", metadata[i].key);
-        if (status == BFN_OK)
+        if (status == BFN_OK && strcmp(metadata[i].key, BFN__ST_CHECKSUM) != 0)
             status = check_text(ctx, metadata[i].key, metadata[i].value);
     }
     return status;
+}
+
+/* Digits over the blanks that were summed up. */
+static void put_checksum(const text *header, const bfn__st_tensor *tensors, size_t n_tensors)
+{
+    uint64_t length = header->n;
+    char digits[BFN__SHA256_HEX];
+    bfn__sha256 hash;
+    if (header->checksum == 0)
+        return;
+    bfn__sha256_begin(&hash);
+    bfn__sha256_add(&hash, &length, sizeof length);
+    bfn__sha256_add(&hash, header->out, header->n);
+    for (size_t i = 0; i < n_tensors; i++)
+        bfn__sha256_add(&hash, tensors[i].data, tensors[i].bytes);
+    bfn__sha256_end(&hash, digits);
+    memcpy(header->out + header->checksum, digits, sizeof digits - 1);
 }
 
 static bfn_status write_all(bfn__writer *w, const char *header, size_t n_header, const bfn__st_tensor *tensors,
@@ -165,6 +187,7 @@ bfn_status bfn__safetensors_save(bfn_context *ctx, const char *path, const bfn__
         return BFN_ERR_MEMORY;
     header.n = 0;
     put_header(&header, tensors, n_tensors, metadata, n_metadata);
+    put_checksum(&header, tensors, n_tensors);
     bfn__writer *w;
     status = bfn__writer_open(ctx, &w, path);
     if (status == BFN_OK) {

@@ -2,7 +2,8 @@
  *
  *   bfn.data   {"alphabet": "symbols in order", "pad": bool, "variance": tr Cov / D, "sha256": "of the data"}
  *              images: {"name": "mnist", "labels": classes that labels name, "variance", "sha256"}
- *   bfn.train  {"step": n, "bad_steps": n, "bad_in_row": n, "valid_bound": bits, "best_bound": bits, "weights": "raw" or "ema"}
+ *   bfn.train  {"step": n, "bad_steps": n, "bad_in_row": n, "valid_bound": bits, "best_bound": bits, "weights": "raw" or "ema",
+ *              "valid_loss": nats, "loss_sum": nats, "loss_count": n}   (the last three: what a resumed run's next line of the log needs)
  *
  * The data's mean is a tensor (data.mean) so that its floats survive exactly. Whatever is missing reads as unknown, whatever
  * has the wrong type is an error: checkpoints are untrusted input.
@@ -54,6 +55,12 @@ char *bfn__train_info_write(const bfn__train_info *info)
     json_object_set_new(object, "valid_bound", real_or_null(info->valid_bound));
     json_object_set_new(object, "best_bound", real_or_null(info->best_bound));
     json_object_set_new(object, "weights", json_string(info->weights));
+    if (isfinite(info->valid_loss))
+        json_object_set_new(object, "valid_loss", json_real(info->valid_loss));
+    if (info->loss_count > 0) {
+        json_object_set_new(object, "loss_sum", real_or_null(info->loss_sum));
+        json_object_set_new(object, "loss_count", json_integer((json_int_t)info->loss_count));
+    }
     return dump(object);
 }
 
@@ -97,12 +104,32 @@ bfn_status bfn__train_info_read(bfn_context *ctx, const bfn__safetensors *st, bf
                               .bad_in_row = count_of(object, "bad_in_row"),
                               .valid_bound = real_of(object, "valid_bound"),
                               .best_bound = real_of(object, "best_bound"),
+                              .valid_loss = real_of(object, "valid_loss"),
+                              .loss_sum = real_of(object, "loss_sum"),
+                              .loss_count = count_of(object, "loss_count"),
                               .weights = "raw"};
+    if (!isfinite(info->loss_sum))
+        info->loss_sum = 0.0;
     const char *weights = json_string_value(json_object_get(object, "weights"));
     if (weights != NULL && strcmp(weights, "ema") == 0)
         memcpy(info->weights, "ema", 4);
     json_decref(object);
     return BFN_OK;
+}
+
+bfn_status bfn__checkpoint_verify(bfn_context *ctx, const bfn__safetensors *st, const char *label)
+{
+    static const char *const known[] = {"bfn.config", "bfn.data", "bfn.train", BFN__ST_CHECKSUM, "format"};
+    for (size_t i = 0; i < bfn__safetensors_n_metadata(st); i++) {
+        const char *key = bfn__safetensors_metadata_at(st, i)->key;
+        size_t k = 0, n = sizeof known / sizeof known[0];
+        while (k < n && strcmp(known[k], key) != 0)
+            k++;
+        if (k == n)
+            return bfn__fail(ctx, BFN_ERR_INPUT, "%s: metadata \"%.60s\": found in no checkpoint: is the file damaged?",
+                             label, key);
+    }
+    return bfn__safetensors_verify(st, label, NULL);
 }
 
 void bfn__data_info_free(bfn_context *ctx, bfn__data_info *data)

@@ -50,12 +50,15 @@ static void add_mean(const bfn_model *model, export_tensors *e)
 static bfn_status save(const bfn_model *model, const export_tensors *e, const char *out)
 {
     bfn__train_info train = model->train;
+    train.loss_count = 0; /* of a run that is going on */
     memcpy(train.weights, model->options.raw_weights ? "raw" : "ema", 4);
     char *data = bfn__data_info_write(&model->data), *trained = bfn__train_info_write(&train);
     bfn_status status = BFN_ERR_MEMORY;
     if (data != NULL && trained != NULL) {
         const bfn__st_entry metadata[] = {
-            {"bfn.config", model->config_text}, {"bfn.data", data}, {"bfn.train", trained}, {"format", "pt"}};
+            {"bfn.config", model->config_text}, {"bfn.data", data}, {"bfn.train", trained}, {"format", "pt"},
+            {BFN__ST_CHECKSUM, NULL},
+        };
         status = bfn__safetensors_save(model->ctx, out, e->items, e->n, metadata, sizeof metadata / sizeof metadata[0]);
     }
     free(data);

@@ -37,7 +37,10 @@ typedef struct bfn__train_info {
     uint64_t bad_in_row; /* ... the newest of them, without a good one between */
     double valid_bound;  /* newest validation: bits a position; NaN: none yet */
     double best_bound;   /* best so far; NaN */
-    char weights[8];     /* "raw", or "ema" where net.* holds the average */
+    double valid_loss;   /* newest validation: nats a position; NaN */
+    double loss_sum;     /* of the good steps since the last line of the log: loss_count of them */
+    uint64_t loss_count;
+    char weights[8]; /* "raw", or "ema" where net.* holds the average */
 } bfn__train_info;
 
 char *bfn__train_info_write(const bfn__train_info *info);
@@ -58,6 +61,10 @@ bfn_status bfn__weights_check_names(bfn_context *ctx, const bfn__safetensors *st
 /* Configuration of a checkpoint, resolved again, and its network. label: the file's name for messages. */
 bfn_status bfn__checkpoint_config(bfn_context *ctx, const bfn__safetensors *st, const char *label, bfn__config *config,
                                   bfn__net **net);
+
+/* Is the file whole? Its checksum is right, or it has none; and nothing stands in its metadata that this program does not write (else the
+ * name of the checksum itself may be what is damaged). For files to resume from; others may carry what they like. */
+bfn_status bfn__checkpoint_verify(bfn_context *ctx, const bfn__safetensors *st, const char *label);
 
 /* Make bfn__parallel use OpenMP from here on, unless the context brought its own loop. */
 void bfn__use_openmp(bfn_context *ctx);

@@ -1,7 +1,7 @@
 /* checkpoint.c: everything a run needs to go on, in one safetensors file, written atomically.
  *
  *   net.X  ema.net.X  adam.m.X  adam.v.X   for every trained parameter X (fixed buffers: net.X alone);  data.mean
- *   metadata bfn.config (resolved YAML, the seed in it), bfn.data, bfn.train (step, counters, bounds)
+ *   metadata bfn.config (resolved YAML, the seed in it), bfn.data, bfn.train (step, counters, bounds), bfn.sha256 (of the file)
  *
  * Nothing in it depends on the clock or the machine, so two runs that are the same write the same bytes.
  */
@@ -10,8 +10,10 @@
 #include <dirent.h>
 #include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { N_KINDS = 4, NAME_BYTES = BFN__MAX_NAME + 16 };
@@ -67,7 +69,9 @@ static bfn_status save_list(const bfn__trainer *tr, const tensor_list *list, con
     bfn_status status = BFN_ERR_MEMORY;
     if (data != NULL && trained != NULL) {
         const bfn__st_entry metadata[] = {
-            {"bfn.config", tr->config_text}, {"bfn.data", data}, {"bfn.train", trained}, {"format", "pt"}};
+            {"bfn.config", tr->config_text}, {"bfn.data", data}, {"bfn.train", trained}, {"format", "pt"},
+            {BFN__ST_CHECKSUM, NULL},
+        };
         status =
             bfn__safetensors_save(tr->ctx, path, list->items, list->n, metadata, sizeof metadata / sizeof metadata[0]);
     }
@@ -118,54 +122,118 @@ static bool numbered_path(const char *folder, uint64_t step, char *path)
     return snprintf(path, PATH_MAX, "%s/step-%09llu.safetensors", folder, (unsigned long long)step) < PATH_MAX;
 }
 
-/* The largest numbered step below `below`, and how many there are; 0: none. */
-static uint64_t largest_step(const char *folder, uint64_t below, size_t *count)
+static bool named_path(const char *folder, const char *name, char *path)
+{
+    return snprintf(path, PATH_MAX, "%s/%s.safetensors", folder, name) < PATH_MAX;
+}
+
+/* The largest numbered step below `below`; 0: none. */
+static uint64_t largest_step(const char *folder, uint64_t below)
 {
     uint64_t best = 0;
-    *count = 0;
     DIR *dir = opendir(folder);
     for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
         uint64_t step = step_of_name(entry->d_name);
-        if (step == 0 || step >= below)
-            continue;
-        ++*count;
-        best = step > best ? step : best;
+        if (step < below && step > best)
+            best = step;
     }
     if (dir != NULL)
         closedir(dir);
     return best;
 }
 
-bfn_status bfn__checkpoint_newest(bfn_context *ctx, const char *folder, bfn__safetensors **st, char *path)
+/* The files of a run that can be resumed from, the one to be preferred first: last, the numbered ones from new to old, best. false: no more. */
+typedef struct candidates {
+    const char *folder;
+    uint64_t below; /* numbered ones left: those of smaller steps */
+    enum { AT_LAST, AT_NUMBERED, AT_BEST, AT_END } at;
+} candidates;
+
+static bool next_candidate(candidates *c, char *path)
 {
-    if (snprintf(path, PATH_MAX, "%s/last.safetensors", folder) >= PATH_MAX)
-        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: the path is too long", folder);
-    bfn_status first = bfn__safetensors_open(ctx, st, path);
-    uint64_t below = UINT64_MAX;
-    for (bfn_status status = first; status != BFN_OK;) {
-        size_t count;
-        below = largest_step(folder, below, &count);
-        if (below == 0 || !numbered_path(folder, below, path)) /* nothing older: the first message is the useful one */
-            return bfn__fail_prefix(ctx, first, "nothing to resume");
-        bfn__log(ctx, "%s; trying %s", bfn_errmsg(ctx), path);
-        status = bfn__safetensors_open(ctx, st, path);
+    if (c->at == AT_LAST) {
+        c->at = AT_NUMBERED;
+        return named_path(c->folder, "last", path);
     }
-    return BFN_OK;
+    if (c->at == AT_NUMBERED) {
+        c->below = largest_step(c->folder, c->below);
+        if (c->below > 0)
+            return numbered_path(c->folder, c->below, path);
+        c->at = AT_BEST;
+    }
+    if (c->at == AT_END)
+        return false;
+    c->at = AT_END;
+    return named_path(c->folder, "best", path);
 }
 
-void bfn__checkpoint_rotate(bfn__trainer *tr, const char *folder, uint64_t previous_step)
+static bfn_status open_whole(bfn_context *ctx, const char *path, bfn__safetensors **st)
+{
+    bfn_status status = bfn__safetensors_open(ctx, st, path);
+    if (status != BFN_OK)
+        return status;
+    status = bfn__checkpoint_verify(ctx, *st, path);
+    if (status != BFN_OK) {
+        bfn__safetensors_close(*st);
+        *st = NULL;
+    }
+    return status;
+}
+
+bfn_status bfn__checkpoint_newest(bfn_context *ctx, const char *folder, bfn__safetensors **st, char *path,
+                                  bool *is_last)
+{
+    candidates c = {folder, UINT64_MAX, AT_LAST};
+    bfn_status first = BFN_OK;
+    char why[BFN__ERRMSG_MAX] = "";
+    while (next_candidate(&c, path)) {
+        bfn_status status = open_whole(ctx, path, st);
+        *is_last = first == BFN_OK;
+        if (status == BFN_OK && !*is_last)
+            bfn__log(ctx, "warning: %s; going on from %s instead", why, path);
+        if (status == BFN_OK || status == BFN_ERR_MEMORY) /* without memory, nothing is known of the file */
+            return status;
+        if (first == BFN_OK) {
+            first = status;
+            snprintf(why, sizeof why, "%s", bfn_errmsg(ctx));
+        }
+    }
+    return bfn__fail(ctx, first, "nothing to resume: %s", why); /* why the newest one was not taken is what helps */
+}
+
+bool bfn__checkpoint_any(const char *folder)
+{
+    candidates c = {folder, UINT64_MAX, AT_LAST};
+    char path[PATH_MAX];
+    struct stat info;
+    while (next_candidate(&c, path))
+        if (lstat(path, &info) == 0)
+            return true;
+    return false;
+}
+
+/* ---- keeping older ones ---- */
+
+void bfn__checkpoint_keep(bfn__trainer *tr)
 {
     char last[PATH_MAX], kept[PATH_MAX];
-    size_t keep = tr->config.train.keep - 1, count;
-    if (snprintf(last, sizeof last, "%s/last.safetensors", folder) >= PATH_MAX)
+    const char *folder = tr->options->out_dir;
+    if (tr->config.train.keep < 2 || tr->last_step == 0 || !named_path(folder, "last", last) ||
+        !numbered_path(folder, tr->last_step, kept))
         return;
-    if (keep > 0 && previous_step > 0 && numbered_path(folder, previous_step, kept) && access(kept, F_OK) != 0 &&
-        link(last, kept) != 0)
-        bfn__log(tr->ctx, "%s: cannot be kept as %s", last, kept);
+    (void)unlink(kept); /* of the same step, from before the run was interrupted */
+    if (link(last, kept) != 0)
+        bfn__log(tr->ctx, "warning: %s: cannot be kept as %s", last, kept);
+}
+
+void bfn__checkpoint_prune(bfn__trainer *tr)
+{
+    char path[PATH_MAX];
+    const char *folder = tr->options->out_dir;
     uint64_t below = UINT64_MAX;
-    for (size_t i = 0; i < keep; i++)
-        below = largest_step(folder, below, &count);
-    while (below > 0 && (below = largest_step(folder, below, &count)) > 0)
-        if (numbered_path(folder, below, kept))
-            unlink(kept);
+    for (size_t i = 1; i < tr->config.train.keep && below > 0; i++)
+        below = largest_step(folder, below);
+    while (below > 0 && (below = largest_step(folder, below)) > 0)
+        if (numbered_path(folder, below, path))
+            (void)unlink(path);
 }

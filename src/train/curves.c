@@ -3,13 +3,15 @@
  * It is drawn from log.jsonl and nothing else, so that a resumed run shows its whole past. Only lines that this program wrote are
  * understood; a line that is not is left out. The picture is for the reader: where it cannot be written, this is said once.
  */
+#include "io/file.h"
+#include "io/limits.h"
 #include "io/plot.h"
 #include "io/yaml.h"
 #include "train/trainer.h"
 
 #include <limits.h>
 #include <math.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 typedef struct points {
@@ -70,22 +72,33 @@ static double number_of(const char *line, const char *key)
 }
 
 /* A validation stands in all lines until the next one: it is a point where it first occurs. */
-static bool read_log(FILE *log, points *loss, points *bound)
+static bool read_line(const char *line, points *loss, points *bound, double *last)
 {
-    char *line = NULL;
-    size_t capacity = 0;
+    double step = number_of(line, "step"), valid = number_of(line, "valid_bound");
+    if (!isfinite(step))
+        return true;
+    bool good = add(loss, step, number_of(line, "bits"));
+    if (isfinite(valid) && valid != *last)
+        good = good && add(bound, step, valid);
+    *last = valid;
+    return good;
+}
+
+static bool read_log(const char *text, size_t n, points *loss, points *bound)
+{
     bool good = true;
     double last = (double)NAN;
-    while (good && getline(&line, &capacity, log) > 0) {
-        double step = number_of(line, "step"), valid = number_of(line, "valid_bound");
-        if (!isfinite(step))
-            continue;
-        good = add(loss, step, number_of(line, "bits"));
-        if (isfinite(valid) && valid != last)
-            good = good && add(bound, step, valid);
-        last = valid;
+    for (size_t at = 0; at < n && good;) {
+        char line[1024];
+        const char *end = memchr(text + at, '\n', n - at);
+        size_t length = end != NULL ? (size_t)(end - text) - at : n - at;
+        if (end != NULL && length < sizeof line) {
+            memcpy(line, text + at, length);
+            line[length] = '\0';
+            good = read_line(line, loss, bound, &last);
+        }
+        at += length + 1;
     }
-    free(line);
     return good;
 }
 
@@ -96,11 +109,11 @@ void bfn__run_plot(bfn__trainer *tr)
     points loss = {.ctx = tr->ctx}, bound = {.ctx = tr->ctx};
     tr->last_plot = bfn__seconds();
     bfn__run_path(tr, "log.jsonl", path);
-    FILE *log = fopen(path, "re");
-    if (log == NULL)
+    bfn__bytes log;
+    if (bfn__file_map(tr->ctx, path, BFN__LIMIT_LOG_BYTES, &log) != BFN_OK)
         return;
-    bool good = read_log(log, &loss, &bound);
-    fclose(log);
+    bool good = read_log(log.data, log.size, &loss, &bound);
+    bfn__file_unmap(tr->ctx, &log);
     const bfn__curve curves[] = {{"training loss", loss.n, loss.x, loss.y},
                                  {"validation bound", bound.n, bound.x, bound.y}};
     const bfn__plot plot = {.x_label = "step",
@@ -109,7 +122,7 @@ void bfn__run_plot(bfn__trainer *tr)
                             .n_curves = 2,
                             .curves = curves};
     bfn__run_path(tr, "loss.svg", path);
-    if (good && bfn__plot_save(tr->ctx, path, &plot) != BFN_OK)
+    if (!good || bfn__plot_save(tr->ctx, path, &plot) != BFN_OK)
         bfn__run_warn(tr, "loss.svg", bfn_errmsg(tr->ctx));
     release(&loss);
     release(&bound);

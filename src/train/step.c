@@ -17,6 +17,9 @@
 /* Rows of the random number layout that no sampler's plan reaches (base/random.h). */
 enum { ROW_NOISE = 1 << 28, ROW_TIME, ROW_VALID };
 
+/* The square of a larger gradient does not fit the float of a second moment. */
+static const double LARGEST_NORM = 1e18;
+
 double bfn__trainer_lr(const bfn__config *config, uint64_t step)
 {
     double lr = config->train.lr, warmup = (double)config->train.warmup, steps = (double)config->train.steps;
@@ -173,14 +176,19 @@ bfn_status bfn__trainer_step(bfn__trainer *tr)
     uint64_t step = ++tr->info.step;
     tr->last_norm = norm;
     tr->last_lr = bfn__trainer_lr(c, step);
-    if (!isfinite(loss) || !isfinite(norm))
+    double scale = c->train.clip_norm > 0.0 && norm > c->train.clip_norm ? c->train.clip_norm / (norm + 1e-6) : 1.0;
+    if (!isfinite(loss) || !(norm * scale <= LARGEST_NORM))
         return skip_step(tr, loss, norm);
     tr->info.bad_in_row = 0;
-    tr->loss_sum += loss;
-    tr->loss_count++;
-    double scale = c->train.clip_norm > 0.0 && norm > c->train.clip_norm ? c->train.clip_norm / (norm + 1e-6) : 1.0;
+    tr->info.loss_sum += loss;
+    tr->info.loss_count++;
     bfn__adamw adamw = {tr->last_lr, c->train.betas[0], c->train.betas[1], c->train.eps, c->train.weight_decay};
     bfn__adamw_step(tr->ctx, tr->net, &adamw, step - tr->info.bad_steps, scale, tr->grads, tr->params, tr->m, tr->v);
+    if (!isfinite(bfn__grad_norm(tr->ctx, tr->net, tr->params))) /* before the average hears of it */
+        return bfn__fail(
+            tr->ctx, BFN_ERR_DIVERGED,
+            "step %llu: its weights are not finite any more: lower train.lr (found %g) or train.weight_decay",
+            (unsigned long long)step, c->train.lr);
     bfn__ema_update(tr->ctx, tr->net, bfn__trainer_ema(c, step), tr->params, tr->ema);
     return bfn__exec_set_params(tr->exec, tr->params);
 }

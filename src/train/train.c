@@ -15,7 +15,7 @@
 
 #include <limits.h>
 #include <math.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 /* ---- configuration and data ---- */
@@ -173,14 +173,8 @@ static bfn_status prepare(bfn__trainer *tr, const bfn__config *stored, const bfn
 
 static bfn_status refuse_old_run(bfn__trainer *tr)
 {
-    char path[PATH_MAX];
-    if (tr->options->out_dir == NULL) /* a dry run */
+    if (tr->options->out_dir == NULL || !bfn__checkpoint_any(tr->options->out_dir)) /* NULL: a dry run */
         return BFN_OK;
-    bfn__run_path(tr, "last.safetensors", path);
-    FILE *old = fopen(path, "rbe");
-    if (old == NULL)
-        return BFN_OK;
-    fclose(old);
     return bfn__fail(tr->ctx, BFN_ERR_ARGUMENT,
                      "%s: holds a training already: --resume goes on with it, --out takes another folder",
                      tr->options->out_dir);
@@ -226,11 +220,13 @@ static bfn_status resume(bfn__trainer *tr)
 {
     char path[PATH_MAX];
     bfn__safetensors *st;
-    bfn_status status = bfn__checkpoint_newest(tr->ctx, tr->options->out_dir, &st, path);
+    bool is_last;
+    bfn_status status = bfn__checkpoint_newest(tr->ctx, tr->options->out_dir, &st, path, &is_last);
     if (status != BFN_OK)
         return status;
     status = resume_from(tr, st, path);
     bfn__safetensors_close(st);
+    tr->last_step = is_last ? tr->info.step : 0;
     if (status == BFN_OK && tr->info.step >= tr->config.train.steps)
         status = bfn__fail(tr->ctx, BFN_ERR_ARGUMENT, "%s: already at step %llu of %zu: raise train.steps to go on",
                            path, (unsigned long long)tr->info.step, tr->config.train.steps);
@@ -263,41 +259,55 @@ static bool due(size_t every, uint64_t step, bool last)
     return every != 0 && (step % every == 0 || last);
 }
 
-static bfn_status save_last(bfn__trainer *tr)
+/* A disk that fails once may not fail twice. */
+static bfn_status save(bfn__trainer *tr, const char *name)
 {
     char path[PATH_MAX];
-    bfn__run_path(tr, "last.safetensors", path);
+    bfn__run_path(tr, name, path);
     bfn_status status = bfn__checkpoint_save(tr, path);
-    tr->checkpoint_failed = status != BFN_OK;
+    if (status != BFN_ERR_WRITE)
+        return status;
+    bfn__log(tr->ctx, "warning: step %llu: %s; trying again", (unsigned long long)tr->info.step, bfn_errmsg(tr->ctx));
+    return bfn__checkpoint_save(tr, path);
+}
+
+static bfn_status save_last(bfn__trainer *tr)
+{
+    bfn__checkpoint_keep(tr);
+    bfn_status status = save(tr, "last.safetensors");
+    tr->last_step =
+        status == BFN_OK ? tr->info.step : 0; /* a folder that cannot be synced leaves it open which one is there */
+    if (status == BFN_OK)
+        bfn__checkpoint_prune(tr);
     return status;
 }
 
-/* A failing save in the middle is a warning. */
-static bool save_on_the_way(bfn__trainer *tr, uint64_t *previous)
+/* A failing save in the middle is a warning; it is tried again after 1, 2, 4, ... steps: there may be room again. */
+static bool save_on_the_way(bfn__trainer *tr)
 {
     if (tr->info.bad_in_row > 0) /* the last good state stays */
         return false;
-    bfn__checkpoint_rotate(tr, tr->options->out_dir, *previous);
-    if (save_last(tr) == BFN_OK) {
-        *previous = tr->info.step;
-        return true;
-    }
-    bfn__log(tr->ctx, "warning: step %llu: no checkpoint: %s; the training goes on", (unsigned long long)tr->info.step,
-             bfn_errmsg(tr->ctx));
-    return false;
+    bfn_status status = save_last(tr);
+    tr->retry_gap = status == BFN_OK ? 0 : tr->retry_gap > 0 ? 2 * tr->retry_gap : 1;
+    tr->retry_at = status == BFN_OK ? 0 : tr->info.step + tr->retry_gap;
+    if (status != BFN_OK)
+        bfn__log(tr->ctx, "warning: step %llu: no checkpoint: %s; the training goes on, the next try is at step %llu",
+                 (unsigned long long)tr->info.step, bfn_errmsg(tr->ctx), (unsigned long long)tr->retry_at);
+    return status == BFN_OK;
 }
 
 static bfn_status validate(bfn__trainer *tr)
 {
     bfn_status status = bfn__trainer_validate(tr);
-    double bound = tr->info.valid_bound;
-    if (status != BFN_OK || !isfinite(bound) || bound >= tr->info.best_bound)
+    double bound = tr->info.valid_bound, before = tr->info.best_bound;
+    if (status != BFN_OK || !isfinite(bound) || bound >= before)
         return status;
     tr->info.best_bound = bound;
-    char path[PATH_MAX];
-    bfn__run_path(tr, "best.safetensors", path);
-    if (bfn__checkpoint_save(tr, path) != BFN_OK)
-        bfn__log(tr->ctx, "warning: %s; the training goes on", bfn_errmsg(tr->ctx));
+    if (save(tr, "best.safetensors") == BFN_OK)
+        return BFN_OK;
+    tr->info.best_bound = before; /* that of the file that is there */
+    bfn__log(tr->ctx, "warning: step %llu: best.safetensors stays as it was: %s; the training goes on",
+             (unsigned long long)tr->info.step, bfn_errmsg(tr->ctx));
     return BFN_OK;
 }
 
@@ -312,7 +322,7 @@ static void time_step(bfn__trainer *tr)
     tr->last_time = now;
 }
 
-static int report(bfn__trainer *tr, const char *sample, bool saved)
+static int report(bfn__trainer *tr, double loss, const char *sample, bool saved)
 {
     if (tr->options->progress == NULL)
         return 0;
@@ -321,7 +331,7 @@ static int report(bfn__trainer *tr, const char *sample, bool saved)
     bfn_train_progress p = {
         .step = tr->info.step,
         .n_steps = steps,
-        .loss = tr->loss_count > 0 ? tr->loss_sum / (double)tr->loss_count : (double)NAN,
+        .loss = loss,
         .grad_norm = tr->last_norm,
         .lr = tr->last_lr,
         .tokens_per_second = tr->rate,
@@ -334,7 +344,7 @@ static int report(bfn__trainer *tr, const char *sample, bool saved)
         .channels = tr->config.data.channels,
         .seconds = bfn__seconds() - tr->started,
         .seconds_left = (double)left * (double)tr->total * (double)tr->D / tr->rate,
-        .valid_loss = tr->valid_loss,
+        .valid_loss = tr->info.valid_loss,
         .valid_bound = tr->info.valid_bound,
         .bad_steps = tr->info.bad_steps,
         .sample = sample,
@@ -343,8 +353,19 @@ static int report(bfn__trainer *tr, const char *sample, bool saved)
     return tr->options->progress(tr->options->user, &p);
 }
 
-/* What follows the update of a step; *stop when the caller wants to end. */
-static bfn_status after_step(bfn__trainer *tr, uint64_t *previous, bool *stop)
+/* The line of the log, and a picture of all lines where the last one is old. */
+static void log_step(bfn__trainer *tr, double loss)
+{
+    bfn__run_log_step(tr, loss);
+    tr->info.loss_sum = 0.0;
+    tr->info.loss_count = 0;
+    if (bfn__seconds() - tr->last_plot > PLOT_SECONDS)
+        bfn__run_plot(tr);
+}
+
+/* What follows the update of a step; *stop when the caller wants to end. The checkpoint comes after all that a reader finds of the step, so
+ * that a run that goes on from it need not go back. */
+static bfn_status after_step(bfn__trainer *tr, bool *stop)
 {
     const bfn__config *c = &tr->config;
     uint64_t step = tr->info.step;
@@ -362,42 +383,44 @@ static bfn_status after_step(bfn__trainer *tr, uint64_t *previous, bool *stop)
             return status;
         sample = tr->sample_text;
     }
-    if (!last && due(c->train.checkpoint_every, step, false))
-        saved = save_on_the_way(tr, previous);
-    *stop = report(tr, sample, saved) != 0;
-    if (due(c->train.log_every, step, last)) {
-        bfn__run_log_step(tr);
-        tr->loss_sum = 0.0;
-        tr->loss_count = 0;
-        if (bfn__seconds() - tr->last_plot > PLOT_SECONDS)
-            bfn__run_plot(tr);
-    }
+    double loss = tr->info.loss_count > 0 ? tr->info.loss_sum / (double)tr->info.loss_count : (double)NAN;
+    if (due(c->train.log_every, step, last))
+        log_step(tr, loss);
+    if (!last && (due(c->train.checkpoint_every, step, false) || (tr->retry_at != 0 && step >= tr->retry_at)))
+        saved = save_on_the_way(tr);
+    *stop = report(tr, loss, sample, saved) != 0;
     tr->last_time = bfn__seconds(); /* validation and saving do not count as training speed */
     return BFN_OK;
 }
 
+/* The state at the end, or where the caller stopped. The last good one stays where the newest numbers are bad: then a run that is at its
+ * end has failed; one that was stopped comes back to them when it is resumed. */
+static bfn_status finish(bfn__trainer *tr)
+{
+    bool done = tr->info.step >= tr->config.train.steps;
+    bfn__run_plot(tr);
+    if (tr->info.bad_in_row > 0 && done)
+        return bfn__fail(tr->ctx, BFN_ERR_DIVERGED,
+                         "the last %llu steps had no finite numbers: the checkpoint before them stays",
+                         (unsigned long long)tr->info.bad_in_row);
+    bfn_status status = tr->info.bad_in_row > 0 ? BFN_OK : save_last(tr);
+    if (status != BFN_OK)
+        return status;
+    return done ? BFN_OK : BFN_CANCELLED;
+}
+
 static bfn_status loop(bfn__trainer *tr)
 {
-    uint64_t previous = tr->info.step;
     bool stop = false;
     tr->started = tr->last_time = tr->last_plot = bfn__seconds();
-    tr->valid_loss = (double)NAN;
     while (tr->info.step < tr->config.train.steps && !stop) {
         bfn_status status = bfn__trainer_step(tr);
         if (status == BFN_OK)
-            status = after_step(tr, &previous, &stop);
+            status = after_step(tr, &stop);
         if (status != BFN_OK)
             return status;
     }
-    bool done = tr->info.step >= tr->config.train.steps;
-    bfn__run_plot(tr);
-    if (tr->info.bad_in_row == 0) {
-        bfn__checkpoint_rotate(tr, tr->options->out_dir, previous);
-        bfn_status status = save_last(tr);
-        if (status != BFN_OK)
-            return status;
-    }
-    return done ? BFN_OK : BFN_CANCELLED;
+    return finish(tr);
 }
 
 static bfn_status run(bfn__trainer *tr)
@@ -431,7 +454,7 @@ bfn_status bfn_train(bfn_context *ctx, const bfn_train_options *options)
     if (status != BFN_OK)
         return status;
     bfn__trainer tr = {.ctx = ctx, .options = options, .lock = -1};
-    tr.info.valid_bound = tr.info.best_bound = (double)NAN;
+    tr.info.valid_bound = tr.info.valid_loss = tr.info.best_bound = (double)NAN;
     bfn__use_openmp(ctx);
     bfn__config_init(&tr.config);
     status = check_overrides(&tr);

@@ -12,8 +12,6 @@
 #include "model/dataset.h"
 #include "nn/peak.h" /* bfn__seconds */
 
-#include <stdio.h>
-
 typedef struct bfn__trainer {
     bfn_context *ctx;
     const bfn_train_options *options;
@@ -49,12 +47,12 @@ typedef struct bfn__trainer {
     bfn__train_info info;
 
     /* what is reported */
-    double loss_sum, last_norm, last_lr, valid_loss;
-    uint64_t loss_count;
+    double last_norm, last_lr;
     double started, rate, last_time, last_plot, recent_tokens, recent_seconds;
-    bool checkpoint_failed; /* the newest try */
-    int lock;               /* descriptor, -1 */
-    FILE *log;
+
+    uint64_t last_step;           /* that last.safetensors holds; 0: none, or not known */
+    uint64_t retry_at, retry_gap; /* after a checkpoint that could not be written: when to try again; 0: none is due */
+    int lock;                     /* descriptor, -1 */
     bool log_failed;
 } bfn__trainer;
 
@@ -91,15 +89,20 @@ bfn_status bfn__trainer_sample(bfn__trainer *tr);
 bfn_status bfn__checkpoint_save(bfn__trainer *tr, const char *path);
 /* Weights, averages, moments and counters from an open checkpoint (its configuration has been checked already). */
 bfn_status bfn__checkpoint_load(bfn__trainer *tr, const bfn__safetensors *st, const char *label);
-/* The newest checkpoint in the run folder that opens: last.safetensors, then step-*.safetensors. path: PATH_MAX bytes. */
-bfn_status bfn__checkpoint_newest(bfn_context *ctx, const char *folder, bfn__safetensors **st, char *path);
-/* Before last.safetensors is replaced: keep it under the name of its step, and remove what is beyond `keep`. */
-void bfn__checkpoint_rotate(bfn__trainer *tr, const char *folder, uint64_t previous_step);
+/* The newest checkpoint in the run folder that is whole: last.safetensors (*is_last), or else, with a warning, the newest of
+ * step-*.safetensors, or best.safetensors. path: PATH_MAX bytes. */
+bfn_status bfn__checkpoint_newest(bfn_context *ctx, const char *folder, bfn__safetensors **st, char *path,
+                                  bool *is_last);
+/* Is there a file that looks like a checkpoint, whole or not? */
+bool bfn__checkpoint_any(const char *folder);
+/* Before last.safetensors is replaced: keep it under the name of its step. After: remove what is beyond train.keep. */
+void bfn__checkpoint_keep(bfn__trainer *tr);
+void bfn__checkpoint_prune(bfn__trainer *tr);
 
 /* ---- runfolder.c ---- */
 bfn_status bfn__run_lock(bfn__trainer *tr);
 bfn_status bfn__run_open_log(bfn__trainer *tr, bool resume);
-void bfn__run_log_step(bfn__trainer *tr);
+void bfn__run_log_step(bfn__trainer *tr, double loss);
 void bfn__run_log_samples(bfn__trainer *tr);
 /* A file beside the log could not be written: said once. */
 void bfn__run_warn(bfn__trainer *tr, const char *name, const char *why);

@@ -35,7 +35,7 @@ static bfn_status measure(bfn__trainer *tr, size_t n_items)
         status = mean_loss(tr, BFN_LOSS_RECONSTRUCTION, n_items, &reconstruction);
     if (status != BFN_OK)
         return status;
-    tr->valid_loss = loss;
+    tr->info.valid_loss = loss;
     tr->info.valid_bound = (loss + reconstruction) / log(2.0);
     return BFN_OK;
 }

@@ -40,10 +40,22 @@ says "nowhere: nothing to resume"
 [ ! -e nowhere ] || fail "a folder was made where there is nothing to resume"
 
 # a checkpoint whose configuration says other sizes than its tensors have is refused before memory is taken for them
+reseal() { # with the checksum that its changed bytes have
+    local blank=0000000000000000000000000000000000000000000000000000000000000000
+    LC_ALL=C sed "1s/bfn.sha256\":\"[0-9a-f]\{64\}/bfn.sha256\":\"$blank/" "$1" >blank
+    LC_ALL=C sed "1s/bfn.sha256\":\"$blank/bfn.sha256\":\"$(sha256sum <blank | cut -c1-64)/" blank >"$1"
+}
+cp run/last.safetensors sealed
+reseal sealed
+cmp -s sealed run/last.safetensors || fail "the checksum inside is not that of the file"
 mkdir liar
 LC_ALL=C sed '1s/n_embd: 32/n_embd: 60000/; 1s/ lr: 0.003/ lr: 1 /' run/last.safetensors >liar/last.safetensors
 cmp -s run/last.safetensors liar/last.safetensors && fail "the configuration was not changed"
 [ "$(wc -c <run/last.safetensors)" -eq "$(wc -c <liar/last.safetensors)" ] || fail "the header has another length"
+run info liar/last.safetensors
+expect 3
+says "liar/last.safetensors: the file is damaged"
+reseal liar/last.safetensors
 run info liar/last.safetensors
 expect 3
 says "the configuration needs [32, 60000]"
@@ -113,7 +125,7 @@ for signal in INT TERM; do
 done
 
 # two at once
-"$bfn" train tiny.yaml --data words.txt --out busy --set train.steps=100000 --set train.checkpoint_every=0 -q 2>/dev/null &
+"$bfn" train tiny.yaml --data words.txt --out busy --set train.steps=100000 --set train.checkpoint_every=0 --set train.valid_every=0 -q 2>/dev/null &
 pid=$!
 for i in $(seq 100); do
     [ -s busy/log.jsonl ] && break
