@@ -176,24 +176,37 @@ static bfn_status cut_back(bfn__trainer *tr, const char *name)
     return cut ? bfn__file_cut(tr->ctx, path, keep) : BFN_OK;
 }
 
-static bfn_status write_config(bfn__trainer *tr)
+static bfn_status write_config(bfn__trainer *tr, const char *name)
 {
     char path[PATH_MAX];
-    bfn__run_path(tr, "config.yaml", path);
+    bfn__run_path(tr, name, path);
     return bfn__file_write(tr->ctx, path, tr->config_text, strlen(tr->config_text));
+}
+
+static bfn_status write_nothing(bfn__trainer *tr, const char *name)
+{
+    char path[PATH_MAX];
+    bfn__run_path(tr, name, path);
+    return bfn__file_append(tr->ctx, path, "", 0);
 }
 
 /* Nothing is lost yet where a new run cannot write: it ends. A resumed one goes on without what is only for the reader. */
 bfn_status bfn__run_open_log(bfn__trainer *tr, bool resume)
 {
-    static const char *const names[] = {"config.yaml", "samples.txt", "log.jsonl"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        bfn_status status = i == 0 ? write_config(tr) : cut_back(tr, names[i]);
+    static const struct {
+        const char *name;
+        bfn_status (*prepare)(bfn__trainer *tr, const char *name);
+    } files[] = {{"config.yaml", write_config},
+                 {"samples.txt", cut_back},
+                 {"log.jsonl", cut_back},
+                 {"log.jsonl", write_nothing}};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        bfn_status status = files[i].prepare(tr, files[i].name);
         if (status == BFN_OK)
             continue;
         if (!resume || status == BFN_ERR_MEMORY)
             return status;
-        bfn__run_warn(tr, names[i], bfn_errmsg(tr->ctx));
+        bfn__run_warn(tr, files[i].name, bfn_errmsg(tr->ctx));
     }
     return BFN_OK;
 }
