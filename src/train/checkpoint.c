@@ -190,9 +190,11 @@ bfn_status bfn__checkpoint_newest(bfn_context *ctx, const char *folder, bfn__saf
         bfn_status status = open_whole(ctx, path, st);
         *is_last = first == BFN_OK;
         if (status == BFN_OK && !*is_last)
-            bfn__log(ctx, "warning: %s; going on from %s instead", why, path);
+            bfn__log(ctx, "going on from %s", path);
         if (status == BFN_OK || status == BFN_ERR_MEMORY) /* without memory, nothing is known of the file */
             return status;
+        if (status != BFN_ERR_NOT_FOUND)
+            bfn__log(ctx, "warning: %s", bfn_errmsg(ctx));
         if (first == BFN_OK) {
             first = status;
             snprintf(why, sizeof why, "%s", bfn_errmsg(ctx));

@@ -227,6 +227,8 @@ static bfn_status resume(bfn__trainer *tr)
     status = resume_from(tr, st, path);
     bfn__safetensors_close(st);
     tr->last_step = is_last ? tr->info.step : 0;
+    if (status == BFN_OK && !tr->options->dry_run)
+        bfn__checkpoint_prune(tr); /* what a run that was killed after its checkpoint had no time for */
     if (status == BFN_OK && tr->info.step >= tr->config.train.steps)
         status = bfn__fail(tr->ctx, BFN_ERR_ARGUMENT, "%s: already at step %llu of %zu: raise train.steps to go on",
                            path, (unsigned long long)tr->info.step, tr->config.train.steps);
@@ -296,19 +298,25 @@ static bool save_on_the_way(bfn__trainer *tr)
     return status == BFN_OK;
 }
 
-static bfn_status validate(bfn__trainer *tr)
+/* *better: the averaged weights are the best so far; *before: the bound that was. */
+static bfn_status validate(bfn__trainer *tr, bool *better, double *before)
 {
     bfn_status status = bfn__trainer_validate(tr);
-    double bound = tr->info.valid_bound, before = tr->info.best_bound;
-    if (status != BFN_OK || !isfinite(bound) || bound >= before)
-        return status;
-    tr->info.best_bound = bound;
+    double bound = tr->info.valid_bound;
+    *before = tr->info.best_bound;
+    *better = status == BFN_OK && isfinite(bound) && !(bound >= *before);
+    if (*better)
+        tr->info.best_bound = bound;
+    return status;
+}
+
+static void save_best(bfn__trainer *tr, double before)
+{
     if (save(tr, "best.safetensors") == BFN_OK)
-        return BFN_OK;
+        return;
     tr->info.best_bound = before; /* that of the file that is there */
     bfn__log(tr->ctx, "warning: step %llu: best.safetensors stays as it was: %s; the training goes on",
              (unsigned long long)tr->info.step, bfn_errmsg(tr->ctx));
-    return BFN_OK;
 }
 
 /* Positions over seconds, both summed with older steps fading out: a slow step counts for as long as it took. */
@@ -363,17 +371,18 @@ static void log_step(bfn__trainer *tr, double loss)
         bfn__run_plot(tr);
 }
 
-/* What follows the update of a step; *stop when the caller wants to end. The checkpoint comes after all that a reader finds of the step, so
- * that a run that goes on from it need not go back. */
+/* What follows the update of a step; *stop when the caller wants to end. Checkpoints come after all that a reader finds of the step, so
+ * that a run that goes on from one need not go back. */
 static bfn_status after_step(bfn__trainer *tr, bool *stop)
 {
     const bfn__config *c = &tr->config;
     uint64_t step = tr->info.step;
-    bool last = step == c->train.steps, saved = false;
+    bool last = step == c->train.steps, saved = false, better = false;
+    double before = 0.0;
     const char *sample = NULL;
     time_step(tr);
     if (due(c->train.valid_every, step, last)) {
-        bfn_status status = validate(tr);
+        bfn_status status = validate(tr, &better, &before);
         if (status != BFN_OK)
             return status;
     }
@@ -386,6 +395,8 @@ static bfn_status after_step(bfn__trainer *tr, bool *stop)
     double loss = tr->info.loss_count > 0 ? tr->info.loss_sum / (double)tr->info.loss_count : (double)NAN;
     if (due(c->train.log_every, step, last))
         log_step(tr, loss);
+    if (better)
+        save_best(tr, before);
     if (!last && (due(c->train.checkpoint_every, step, false) || (tr->retry_at != 0 && step >= tr->retry_at)))
         saved = save_on_the_way(tr);
     *stop = report(tr, loss, sample, saved) != 0;
