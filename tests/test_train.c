@@ -1,6 +1,7 @@
 /* test_train.c: training: resuming exactly, divergence, a full disk, locks, what a resumed run may not change. */
 #include "bfn/train.h"
 #include "helper_io.h"
+#include "helper_train.h"
 #include "io/file.h"
 #include "io/safetensors.h"
 #include "train/trainer.h"
@@ -20,128 +21,7 @@
 
 #include <cmocka.h>
 
-static const char config_text[] =
-    "data: {alphabet: text8, seq_len: 16}\n"
-    "network: {n_layer: 1, n_head: 2, n_embd: 16}\n"
-    "train: {batch: 4, accumulate: 2, steps: 20, warmup: 3, ema: 0.9, valid_every: 5, valid_batches: 2,\n"
-    "        sample_every: 10, sample_n: 1, sample_nfe: 4, checkpoint_every: 7, log_every: 1}\n";
-
-enum { PATH_BYTES = 160 };
-
-typedef struct state {
-    bfn_context *ctx;
-    char folder[64], config[PATH_BYTES], data[PATH_BYTES];
-    char log[4096]; /* the newest lines */
-} state;
-
-static void path_in(const state *s, const char *name, char path[PATH_BYTES])
-{
-    snprintf(path, PATH_BYTES, "%s/%s", s->folder, name);
-}
-
-static void write_file(const char *path, const char *text)
-{
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    fputs(text, f);
-    assert_int_equal(fclose(f), 0);
-}
-
-static void on_log(void *user, const char *line)
-{
-    state *s = user;
-    size_t used = strlen(s->log);
-    snprintf(s->log + used, sizeof s->log - used, "%s\n", line);
-}
-
-static int setup(void **p)
-{
-    state *s = calloc(1, sizeof *s);
-    char text[20000] = "";
-    size_t used = 0;
-    for (unsigned i = 0; used + 40 < sizeof text; i = i * 1103515245u + 12345u)
-        used += (size_t)snprintf(text + used, sizeof text - used, "%s ",
-                                 &"the quick brown fox jumps over a lazy dog"[i >> 16 & 31]);
-    snprintf(s->folder, sizeof s->folder, "%s", "bfn-test-train-XXXXXX"); /* in the working folder */
-    if (mkdtemp(s->folder) == NULL)
-        return -1;
-    path_in(s, "config.yaml", s->config);
-    path_in(s, "data.txt", s->data);
-    write_file(s->config, config_text);
-    write_file(s->data, text);
-    bfn_context_options o = BFN_CONTEXT_OPTIONS_INIT;
-    o.log = on_log;
-    o.log_user = s;
-    o.n_threads = 2;
-    *p = s;
-    return bfn_context_create(&s->ctx, &o);
-}
-
-static int teardown(void **p)
-{
-    state *s = *p;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", s->folder);
-    bfn_context_destroy(s->ctx);
-    int code = system(command);
-    free(s);
-    return code;
-}
-
-/* Stop after a step; remember what was reported. */
-typedef struct watcher {
-    uint64_t stop_at, last_step, samples;
-    double first_loss, last_loss, first_bound, bound;
-    const char *spoil; /* made a folder when the first step ends: its file cannot be written any more */
-} watcher;
-
-static int watch(void *user, const bfn_train_progress *p)
-{
-    watcher *w = user;
-    if (w->last_step == 0 && w->spoil != NULL)
-        mkdir(w->spoil, 0777);
-    if (w->first_loss == 0.0)
-        w->first_loss = p->loss;
-    w->last_loss = p->loss;
-    w->last_step = p->step;
-    w->bound = p->valid_bound;
-    if (isfinite(w->bound) && w->first_bound == 0.0)
-        w->first_bound = w->bound;
-    w->samples += p->sample != NULL;
-    return w->stop_at != 0 && p->step >= w->stop_at;
-}
-
-static bfn_status train(state *s, const char *run, watcher *w, int resume, const char *const *set, size_t n_set)
-{
-    char out[PATH_BYTES];
-    path_in(s, run, out);
-    bfn_train_options o = BFN_TRAIN_OPTIONS_INIT;
-    o.config_path = resume ? NULL : s->config;
-    o.data_path = s->data;
-    o.out_dir = out;
-    o.resume = resume;
-    o.set = set;
-    o.n_set = n_set;
-    o.progress = w != NULL ? watch : NULL;
-    o.user = w;
-    return bfn_train(s->ctx, &o);
-}
-
-static bool same_bytes(const state *s, const char *a, const char *b)
-{
-    char path[PATH_BYTES];
-    bfn__bytes x, y;
-    path_in(s, a, path);
-    assert_int_equal(bfn__file_map(s->ctx, path, SIZE_MAX, &x), BFN_OK);
-    path_in(s, b, path);
-    assert_int_equal(bfn__file_map(s->ctx, path, SIZE_MAX, &y), BFN_OK);
-    bool same = x.size == y.size && memcmp(x.data, y.data, x.size) == 0;
-    bfn__file_unmap(s->ctx, &x);
-    bfn__file_unmap(s->ctx, &y);
-    return same;
-}
-
-static size_t count_lines(const state *s, const char *name)
+static size_t count_lines(const training *s, const char *name)
 {
     char path[PATH_BYTES];
     path_in(s, name, path);
@@ -154,7 +34,7 @@ static size_t count_lines(const state *s, const char *name)
     return n;
 }
 
-static void append_line(const state *s, const char *name, const char *line)
+static void append_line(const training *s, const char *name, const char *line)
 {
     char path[PATH_BYTES];
     path_in(s, name, path);
@@ -164,7 +44,7 @@ static void append_line(const state *s, const char *name, const char *line)
     assert_int_equal(fclose(f), 0);
 }
 
-static void get_info(state *s, const char *name, int raw, bfn_model_info *info)
+static void get_info(training *s, const char *name, int raw, bfn_model_info *info)
 {
     char path[PATH_BYTES];
     bfn_model *model;
@@ -178,7 +58,7 @@ static void get_info(state *s, const char *name, int raw, bfn_model_info *info)
 
 static void test_resume_is_exact(void **p)
 {
-    state *s = *p;
+    training *s = *p;
     watcher whole = {0}, half = {.stop_at = 10}, rest = {0};
     assert_int_equal(train(s, "a", &whole, 0, NULL, 0), BFN_OK);
     assert_int_equal(whole.last_step, 20);
@@ -202,7 +82,7 @@ static void test_resume_is_exact(void **p)
  * the network without dropout, the losses are not. */
 static void test_dropout(void **p)
 {
-    state *s = *p;
+    training *s = *p;
     const char *still[] = {"train.lr=0", "network.dropout=0.5"}, *learning[] = {"network.dropout=0.5"};
     watcher without = {0}, with = {0}, half = {.stop_at = 10}, whole = {0}, rest = {0};
     assert_int_equal(train(s, "a", &without, 0, still, 1), BFN_OK);
@@ -218,7 +98,7 @@ static void test_dropout(void **p)
 /* The text repeats a few words, so even a tiny network gets far in a few hundred steps. */
 static void test_learning(void **p)
 {
-    state *s = *p;
+    training *s = *p;
     const char *set[] = {"train.steps=300", "train.lr=0.01", "train.valid_every=50", "train.sample_every=0",
                          "train.checkpoint_every=0"};
     watcher w = {0};
@@ -236,7 +116,7 @@ static void test_learning(void **p)
 
 static void test_resume_refuses_differences(void **p)
 {
-    state *s = *p;
+    training *s = *p;
     watcher half = {.stop_at = 10};
     const char *lr[] = {"train.lr=0.5"}, *width[] = {"network.n_embd=32"}, *longer[] = {"train.steps=21"};
     const char *objective[] = {"train.loss=cross_entropy"};
@@ -269,7 +149,7 @@ static void test_resume_refuses_differences(void **p)
 
 static void test_divergence(void **p)
 {
-    state *s = *p;
+    training *s = *p;
     const char *set[] = {"train.lr=1e6",          "train.warmup=0",  "train.schedule=constant",
                          "train.max_bad_steps=5", "train.steps=500", "train.checkpoint_every=1"};
     assert_int_equal(train(s, "a", NULL, 0, set, 6), BFN_ERR_DIVERGED);
@@ -290,7 +170,7 @@ static void test_divergence(void **p)
 /* last.safetensors cannot be replaced (it became a folder): warnings on the way, an error at the end; best.safetensors is fine. */
 static void test_unwritable_checkpoint(void **p)
 {
-    state *s = *p;
+    training *s = *p;
     char spoil[PATH_BYTES];
     path_in(s, "a/last.safetensors", spoil);
     watcher w = {.spoil = spoil};
@@ -303,7 +183,7 @@ static void test_unwritable_checkpoint(void **p)
 /* A limit on the size of files stands for the full disk: writes fail with EFBIG in the middle. */
 static void test_full_disk(void **p)
 {
-    state *s = *p;
+    training *s = *p;
     char path[PATH_BYTES], command[4 * PATH_BYTES];
     watcher half = {.stop_at = 8};
     assert_int_equal(train(s, "a", &half, 0, NULL, 0), BFN_CANCELLED);
@@ -328,7 +208,7 @@ static void test_full_disk(void **p)
 
 static int nested(void *user, const bfn_train_progress *p)
 {
-    state *s = user;
+    training *s = user;
     bfn_context *other;
     bfn_train_options o = BFN_TRAIN_OPTIONS_INIT;
     char out[PATH_BYTES];
@@ -345,7 +225,7 @@ static int nested(void *user, const bfn_train_progress *p)
 
 static void test_lock(void **p)
 {
-    state *s = *p;
+    training *s = *p;
     char out[PATH_BYTES];
     path_in(s, "a", out);
     bfn_train_options o = BFN_TRAIN_OPTIONS_INIT;
@@ -360,7 +240,7 @@ static void test_lock(void **p)
 
 static void test_keep(void **p)
 {
-    state *s = *p;
+    training *s = *p;
     char path[PATH_BYTES];
     const char *set[] = {"train.keep=3", "train.checkpoint_every=3", "train.valid_every=0"};
     assert_int_equal(train(s, "a", NULL, 0, set, 3), BFN_OK);
@@ -388,7 +268,7 @@ static void test_keep(void **p)
 
 static void test_bad_requests(void **p)
 {
-    state *s = *p;
+    training *s = *p;
     const char *unknown[] = {"train.lrr=1"}, *range[] = {"train.batch=0"}, *junk[] = {"train.steps=10x"},
                *bare[] = {"train.lr"};
     const char *heads[] = {"network.n_head=3"}, *option[] = {"network.n_heads=2"}, *nan_value[] = {"train.lr=nan"};
@@ -456,7 +336,7 @@ static int check_time(void *user, const bfn_train_progress *p)
  * the loss is that of the uniform prediction, which is proportional to t. */
 static void test_times(void **p)
 {
-    state *s = *p;
+    training *s = *p;
     char out[PATH_BYTES];
     const char *set[] = {"train.batch=1", "train.accumulate=1", "train.lr=0", "train.valid_every=0", "train.seed=5"};
     bfn__config c;
@@ -476,7 +356,7 @@ static void test_times(void **p)
 
 static bfn_status prepare(bfn_context *ctx, void *arg)
 {
-    const state *s = arg;
+    const training *s = arg;
     bfn_train_options o = BFN_TRAIN_OPTIONS_INIT;
     o.config_path = s->config;
     o.data_path = s->data;
@@ -491,7 +371,7 @@ static void test_out_of_memory(void **p)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup_train, teardown_train)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_schedules),
         TEST(test_out_of_memory),

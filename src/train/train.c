@@ -229,7 +229,8 @@ static bfn_status resume(bfn__trainer *tr)
     tr->last_step = is_last ? tr->info.step : 0;
     if (status == BFN_OK && !tr->options->dry_run)
         bfn__checkpoint_prune(tr); /* what a run that was killed after its checkpoint had no time for */
-    if (status == BFN_OK && tr->info.step >= tr->config.train.steps)
+    if (status == BFN_OK && is_last &&
+        tr->info.step >= tr->config.train.steps) /* else last.safetensors is still to be made */
         status = bfn__fail(tr->ctx, BFN_ERR_ARGUMENT, "%s: already at step %llu of %zu: raise train.steps to go on",
                            path, (unsigned long long)tr->info.step, tr->config.train.steps);
     return status;
