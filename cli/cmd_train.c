@@ -41,7 +41,8 @@ static const cli_option options[] = {
      "images: show the samples in the terminal too (half blocks in 24-bit colours)"},
     {"quiet", 'q', NULL, CLI_FLAG, AT(quiet), 0, 0, NULL, "no progress, only warnings and errors"},
     {"dry-run", 0, NULL, CLI_FLAG, AT(dry_run), 0, 0, NULL,
-     "check configuration and data, say what would be trained, write nothing"},
+     "check configuration and data, say what would be trained, print the whole configuration on standard output, write "
+     "nothing"},
 };
 
 typedef struct train_display {
@@ -97,6 +98,13 @@ static int on_step(void *user, const bfn_train_progress *step)
     return cli_signals_caught() != 0;
 }
 
+/* A dry run ends here; what would be trained can go into a file as it is. */
+static void on_config(void *user, const char *yaml)
+{
+    (void)user;
+    fputs(yaml, stdout);
+}
+
 static void on_log(void *user, const char *line)
 {
     train_display *d = user;
@@ -142,6 +150,7 @@ static int train(const cli_command *command, const train_values *v, const char *
     o.n_set = v->set.n;
     o.progress = on_step;
     o.user = &display;
+    o.config = v->dry_run ? on_config : NULL;
     status = bfn_train(ctx, &o);
     cli_progress_end(&display.progress);
     int code = 0;
@@ -152,7 +161,7 @@ static int train(const cli_command *command, const train_values *v, const char *
     if ((status == BFN_OK || status == BFN_CANCELLED) && !v->dry_run && !v->quiet)
         fprintf(stderr, "saved: %s/last.safetensors\n", v->out);
     bfn_context_destroy(ctx);
-    return code;
+    return code == 0 ? cli_flush(command) : code;
 }
 
 static int run(const cli_command *command, int argc, char **argv)

@@ -41,11 +41,13 @@ typedef struct bfn_train_options {
     int dry_run; /* check everything, describe it through the context's log, write nothing */
     bfn_train_fn progress;
     void *user;
+    void (*config)(void *user,
+                   const char *yaml); /* is given the resolved configuration before anything is written; may be NULL */
 } bfn_train_options;
 
 #define BFN_TRAIN_OPTIONS_INIT                                                                                         \
     {                                                                                                                  \
-        sizeof(bfn_train_options), 0, 0, 0, 0, 0, 0, 0, 0, 0                                                           \
+        sizeof(bfn_train_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                                        \
     }
 
 /* Same configuration, data, threads and CPU: same bytes in every checkpoint, whether interrupted and resumed or not.

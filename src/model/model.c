@@ -9,6 +9,7 @@
 #include "io/file.h"
 #include "io/limits.h"
 #include "io/sha256.h"
+#include "nn/parallel.h"
 
 #include <math.h>
 #include <string.h>
@@ -32,6 +33,8 @@ static bfn_status model_new(bfn_context *ctx, bfn_model **out, const bfn_model_o
     bfn_model_options checked;
     *out = NULL;
     bfn_status status = check_options(ctx, options, &checked);
+    if (status == BFN_OK)
+        status = bfn__room_for_threads(ctx);
     if (status != BFN_OK)
         return status;
     bfn_model *model = bfn__calloc(ctx, 1, sizeof *model);

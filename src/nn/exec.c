@@ -358,6 +358,8 @@ static bfn_status compile_all(bfn__exec *e)
     e->steps = bfn__calloc(e->ctx, n, sizeof *e->steps);
     e->values = bfn__calloc(e->ctx, n, sizeof *e->values);
     compile c = {0};
+    if (bfn__room_for_threads(e->ctx) != BFN_OK)
+        return BFN_ERR_MEMORY;
     if (e->steps == NULL || e->values == NULL || !compile_create(&c, e))
         return BFN_ERR_MEMORY;
     fuse(&c);
@@ -376,6 +378,8 @@ static bfn_status compile_all(bfn__exec *e)
             bfn__ops[e->steps[i].node.kind].plan(e, &e->steps[i], i);
     if (status == BFN_OK)
         status = make_arena(&c);
+    if (status == BFN_OK)
+        status = bfn__room_for_threads(e->ctx); /* it is still there */
     bfn__free(e->ctx, c.readers);
     bfn__free(e->ctx, e->buffers);
     bfn__free(e->ctx, e->owners);

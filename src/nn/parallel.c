@@ -8,6 +8,8 @@
  */
 #include "nn/parallel.h"
 
+#include <stdlib.h>
+
 #ifdef _OPENMP
 #include <omp.h>
 #else
@@ -75,4 +77,19 @@ void bfn__openmp_parallel_for(void *user, size_t n, void (*task)(void *arg, size
 {
     plain_task p = {task, arg};
     bfn__loop(bfn__n_threads(user), n, run_plain, &p);
+}
+
+/* Measured: oneDNN's generated code, tables and buffers for small networks are below 20 MB; a stack has 8 MB where nobody changed it. */
+static const size_t ROOM_FOR_ONEDNN = 48u << 20, ROOM_FOR_STACK = 8u << 20;
+
+bfn_status bfn__room_for_threads(bfn_context *ctx)
+{
+    size_t bytes = ROOM_FOR_ONEDNN + (size_t)(bfn__n_threads(ctx) - 1) * ROOM_FOR_STACK;
+    void *volatile room =
+        malloc(bytes); /* not the context's: what others take is not, either. Not touched: it costs nothing. */
+    if (room == NULL)
+        return bfn__fail(ctx, BFN_ERR_MEMORY, "out of memory: %zu MB more are needed for %d threads and oneDNN",
+                         bytes >> 20, bfn__n_threads(ctx));
+    free(room);
+    return BFN_OK;
 }

@@ -17,4 +17,8 @@ void bfn__loop(int n_threads, size_t n, void (*task)(void *arg, size_t i, int th
 /* For bfn_context: parallel_for. user: the context whose n_threads counts, or NULL: as many as OpenMP offers. */
 void bfn__openmp_parallel_for(void *user, size_t n, void (*task)(void *arg, size_t i), void *arg);
 
+/* Is there address space for the stacks of all threads and for what oneDNN takes for itself? BFN_ERR_MEMORY. Both end the process
+ * where they get none (GNU OpenMP by exit, oneDNN by a signal), so they are not called in such a place. */
+bfn_status bfn__room_for_threads(bfn_context *ctx);
+
 #endif

@@ -12,6 +12,7 @@
 #include "io/file.h"
 #include "io/limits.h"
 #include "io/sha256.h"
+#include "nn/parallel.h"
 
 #include <limits.h>
 #include <math.h>
@@ -470,12 +471,16 @@ bfn_status bfn_train(bfn_context *ctx, const bfn_train_options *options)
     bfn__use_openmp(ctx);
     bfn__config_init(&tr.config);
     status = check_overrides(&tr);
+    if (status == BFN_OK)
+        status = bfn__room_for_threads(ctx);
     if (status == BFN_OK && options->resume && !options->dry_run)
         status = bfn__run_lock(&tr);
     if (status == BFN_OK)
         status = options->resume ? resume(&tr) : start(&tr);
     if (status == BFN_OK)
         describe(&tr);
+    if (status == BFN_OK && options->config != NULL)
+        options->config(options->user, tr.config_text);
     if (status == BFN_OK && !options->dry_run)
         status = run(&tr);
     release(&tr);

@@ -68,6 +68,19 @@ run train tiny.yaml --data words.txt --out dry --dry-run
 expect 0
 [ ! -e dry ] || fail "a dry run made its folder"
 grep -q "^network    gpt, " err || fail "a dry run describes nothing"
+cmp -s out run/config.yaml || fail "a dry run prints another configuration than a run stores"
+run info run/last.safetensors --json
+grep -q '"config"' out || fail "info --json has no configuration"
+run train tiny.yaml --data words.txt --dry-run --set train.lr=1e-4
+expect 0
+grep -qx "  lr: 0.0001" out || fail "--set does not show in the printed configuration"
+cp out printed.yaml
+run train printed.yaml --data words.txt --dry-run -q
+expect 0
+grep -qx "  lr: 0.0001" out || fail "the printed configuration is none"
+"$bfn" train tiny.yaml --data words.txt --dry-run >/dev/full 2>err
+code=$?
+expect 5
 
 # interrupted in the middle, saved, resumed: the same bytes
 for signal in INT TERM; do
