@@ -59,17 +59,18 @@ static void conv(const naive *n, const bfn__node *node, double *y)
 {
     view x = input(n, node, 0);
     const double *w = param(n, node->weight), *b = param(n, node->bias);
-    size_t k = node->kernel, C = x.node->cols;
+    const bfn__window *win = &node->window;
+    size_t taps = win->height * win->width, C = x.node->cols;
     for (size_t r = 0; r < node->rows; r++)
         for (size_t o = 0; o < node->cols; o++) {
             double sum = b != NULL ? b[o] : 0.0;
-            for (size_t tap = 0; tap < k * k; tap++) {
-                long iy = (long)(r / node->width * node->stride + tap / k) - (long)(k / 2);
-                long ix = (long)(r % node->width * node->stride + tap % k) - (long)(k / 2);
+            for (size_t tap = 0; tap < taps; tap++) {
+                long iy = (long)(r / node->width * win->stride + tap / win->width) - (long)win->pad_y;
+                long ix = (long)(r % node->width * win->stride + tap % win->width) - (long)win->pad_x;
                 if (iy < 0 || ix < 0 || iy >= (long)x.node->height || ix >= (long)x.node->width)
                     continue;
                 for (size_t c = 0; c < C; c++)
-                    sum += x.x[((size_t)iy * x.node->width + (size_t)ix) * C + c] * w[(o * C + c) * k * k + tap];
+                    sum += x.x[((size_t)iy * x.node->width + (size_t)ix) * C + c] * w[(o * C + c) * taps + tap];
             }
             y[r * node->cols + o] = sum;
         }
@@ -222,7 +223,41 @@ static void elementwise(const naive *n, const bfn__node *node, double *y)
             v = gelu(v);
         else if (node->kind == BFN__OP_SILU)
             v = silu(v);
+        else if (node->kind == BFN__OP_RELU)
+            v = fmax(v, 0.0);
         y[i] = v + (other != NULL ? other[other_rows == 1 ? i % node->cols : i] : 0.0);
+    }
+}
+
+static void mean_of_rows(const naive *n, const bfn__node *node, double *y)
+{
+    view x = input(n, node, 0);
+    for (size_t c = 0; c < node->cols; c++) {
+        y[c] = 0.0;
+        for (size_t r = 0; r < x.node->rows; r++)
+            y[c] += x.x[r * node->cols + c] / (double)x.node->rows;
+    }
+}
+
+/* Largest or mean value of those pixels under the window that are inside. */
+static void window(const naive *n, const bfn__node *node, double *y)
+{
+    view x = input(n, node, 0);
+    const bfn__window *w = &node->window;
+    for (size_t at = 0; at < node->rows * node->cols; at++) {
+        size_t r = at / node->cols, c = at % node->cols;
+        double sum = 0.0, largest = -INFINITY, count = 0.0;
+        for (size_t tap = 0; tap < w->height * w->width; tap++) {
+            long iy = (long)(r / node->width * w->stride + tap / w->width) - (long)w->pad_y;
+            long ix = (long)(r % node->width * w->stride + tap % w->width) - (long)w->pad_x;
+            if (iy < 0 || ix < 0 || iy >= (long)x.node->height || ix >= (long)x.node->width)
+                continue;
+            double v = x.x[((size_t)iy * x.node->width + (size_t)ix) * node->cols + c];
+            sum += v;
+            count += 1.0;
+            largest = fmax(largest, v);
+        }
+        y[at] = node->largest ? largest : sum / count;
     }
 }
 
@@ -256,6 +291,12 @@ static void evaluate(const naive *n, const bfn__node *node, double *y)
     case BFN__OP_UPSAMPLE:
     case BFN__OP_POOL:
         resample(n, node, y);
+        break;
+    case BFN__OP_MEAN:
+        mean_of_rows(n, node, y);
+        break;
+    case BFN__OP_WINDOW:
+        window(n, node, y);
         break;
     case BFN__OP_VALUE_WAVES:
         value_waves(n, node, y);

@@ -187,6 +187,34 @@ static void normalise(void **state)
     each_table(check_normalise);
 }
 
+static void check_relu(const bfn__image_kernels *k, size_t n)
+{
+    matrix x = random_matrix(n, 1.0), y = random_matrix(n, 1.0), d = random_matrix(n, 1.0), dx = random_matrix(n, 1.0);
+    matrix larger = d, before = dx;
+    for (size_t r = 0; r < 2; r++) {
+        k->relu(n, x.x + r * LD, y.x + r * LD);
+        k->relu_backward(n, y.x + r * LD, d.x + r * LD, dx.x + r * LD, r == 1);
+        k->largest(n, x.x + r * LD, larger.x + r * LD);
+    }
+    for (size_t i = 0; i < 2 * LD; i++) {
+        if (i % LD >= n)
+            continue;
+        double v = (double)x.x[i], add = i >= LD ? (double)before.x[i] : 0.0;
+        near("relu", k->name, n, (double)y.x[i], fmax(v, 0.0), 0.0);
+        near("relu_backward", k->name, n, (double)dx.x[i], (v > 0.0 ? (double)d.x[i] : 0.0) + add, 2e-7);
+        near("largest", k->name, n, (double)larger.x[i], fmax(v, (double)d.x[i]), 0.0);
+    }
+    guarded("relu", k->name, n, &y);
+    guarded("relu_backward", k->name, n, &dx);
+    guarded("largest", k->name, n, &larger);
+}
+
+static void relu(void **state)
+{
+    (void)state;
+    each_table(check_relu);
+}
+
 static void check_four(const bfn__image_kernels *k, size_t n)
 {
     matrix x = random_matrix(n, 1.0), y = random_matrix(n, 1.0), before = y;
@@ -399,13 +427,10 @@ static void rows_do_not_know_each_other(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(silu),
-        cmocka_unit_test(silu_at_the_ends),
-        cmocka_unit_test(moments),
-        cmocka_unit_test(normalise),
-        cmocka_unit_test(add_four),
-        cmocka_unit_test(winograd),
-        cmocka_unit_test(rows_do_not_know_each_other),
+        cmocka_unit_test(silu),     cmocka_unit_test(silu_at_the_ends),
+        cmocka_unit_test(moments),  cmocka_unit_test(normalise),
+        cmocka_unit_test(relu),     cmocka_unit_test(add_four),
+        cmocka_unit_test(winograd), cmocka_unit_test(rows_do_not_know_each_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

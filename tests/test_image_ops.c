@@ -149,6 +149,24 @@ static void check_gradients(fixture *f, const char *name, size_t n, const float 
     }
 }
 
+/* For operations without a gradient: compiling them for training is refused. */
+static void check_inference(int (*build)(bfn__net *net))
+{
+    fixture f;
+    open_fixture(&f, build);
+    double *want = zeros(f.n_out, sizeof *want);
+    naive_outputs(&f, want);
+    compile(&f, false);
+    check_forward(&f, want, "inference");
+    bfn__exec *training = NULL;
+    bfn__exec_options o = {.batch = 1, .training = true};
+    assert_int_equal(bfn__exec_create(f.ctx, &training, f.net, &o), BFN_ERR_ARGUMENT);
+    assert_non_null(strstr(bfn_errmsg(f.ctx), "inference only"));
+    assert_null(training);
+    free(want);
+    close_fixture(&f);
+}
+
 static void check(int (*build)(bfn__net *net))
 {
     fixture f;
@@ -172,12 +190,14 @@ static void check(int (*build)(bfn__net *net))
 }
 
 /* A test for each graph: TEST(name) { build; return output; } */
-#define TEST(name)                                                                                                     \
+#define TEST(name) TEST_WITH(check, name)
+#define TEST_INFERENCE(name) TEST_WITH(check_inference, name)
+#define TEST_WITH(check_it, name)                                                                                      \
     static int build_##name(bfn__net *net);                                                                            \
     static void name(void **state)                                                                                     \
     {                                                                                                                  \
         (void)state;                                                                                                   \
-        check(build_##name);                                                                                           \
+        check_it(build_##name);                                                                                        \
     }                                                                                                                  \
     static int build_##name(bfn__net *net)
 
@@ -209,6 +229,50 @@ TEST(conv_of_many_channels_in_a_row)
     int x = bfn__graph_conv(net, bfn__graph_image(net, 8, 8, 3), "a", 32, 3, 1, false);
     x = bfn__graph_silu(net, x);
     return bfn__graph_conv(net, x, "b", 48, 3, 1, false);
+}
+
+TEST(conv_with_wide_filter)
+{
+    const bfn__window wide = {1, 7, 1, 0, 3}, tall = {5, 1, 1, 2, 0}, mixed = {2, 3, 3, 0, 1};
+    int x = bfn__graph_conv_window(net, bfn__graph_image(net, 9, 8, 3), "a", 5, &wide, false);
+    x = bfn__graph_conv_window(net, x, "b", 4, &tall, false);
+    return bfn__graph_conv_window(net, x, "c", 3, &mixed, false);
+}
+
+/* No border: Winograd's algorithm, which assumes one, must not be taken. */
+TEST(conv_without_border)
+{
+    const bfn__window valid = {3, 3, 1, 0, 0}, halved = {3, 3, 2, 0, 0};
+    int x = bfn__graph_conv_window(net, bfn__graph_image(net, 11, 10, 16), "a", 16, &valid, false);
+    return bfn__graph_conv_window(net, x, "b", 20, &halved, false);
+}
+
+/* x is read by both: the first ReLU must not overwrite it. */
+TEST(relu)
+{
+    int x = bfn__graph_conv(net, bfn__graph_image(net, 5, 4, 3), "a", 7, 3, 1, false);
+    int y = bfn__graph_conv(net, bfn__graph_relu(net, x), "b", 7, 3, 1, false);
+    return bfn__graph_relu(net, bfn__graph_add(net, x, y));
+}
+
+TEST(mean_of_pixels)
+{
+    int x = bfn__graph_conv(net, bfn__graph_image(net, 5, 3, 3), "a", 6, 3, 1, false);
+    return bfn__graph_linear(net, bfn__graph_mean(net, bfn__graph_relu(net, x)), "b", 4, 0.5, true);
+}
+
+TEST_INFERENCE(largest_under_a_window)
+{
+    const bfn__window valid = {3, 3, 2, 0, 0}, same = {3, 3, 1, 1, 1};
+    int x = bfn__graph_window(net, bfn__graph_image(net, 9, 8, 5), &valid, true);
+    return bfn__graph_window(net, x, &same, true);
+}
+
+TEST_INFERENCE(mean_under_a_window)
+{
+    const bfn__window same = {3, 3, 1, 1, 1}, odd = {2, 3, 2, 1, 0};
+    int x = bfn__graph_window(net, bfn__graph_image(net, 4, 6, 5), &same, false);
+    return bfn__graph_window(net, x, &odd, false);
 }
 
 /* Tiles of more than one chunk of the filters' gradient. */
@@ -401,6 +465,10 @@ static int build_broken(bfn__net *net, int wrong)
         return bfn__graph_concat_param(net, x, bfn__graph_fixed(net, "p", 4, 4));
     case 6:
         return bfn__graph_upsample(net, bfn__graph_time(net, 1.0, 0.0));
+    case 7:
+        return bfn__graph_window(net, x, &(bfn__window){3, 3, 1, 0, 0}, true);
+    case 8:
+        return bfn__graph_conv_window(net, x, "c", 2, &(bfn__window){3, 1, 0, 0, 0}, false);
     default:
         return bfn__graph_image(net, (size_t)1 << 40, (size_t)1 << 40, 3);
     }
@@ -409,7 +477,7 @@ static int build_broken(bfn__net *net, int wrong)
 static void builders_check(void **state)
 {
     (void)state;
-    for (int wrong = 0; wrong < 8; wrong++) {
+    for (int wrong = 0; wrong < 10; wrong++) {
         bfn_context *ctx;
         bfn__net *net;
         assert_int_equal(bfn_context_create(&ctx, NULL), BFN_OK);
@@ -430,6 +498,12 @@ int main(void)
         cmocka_unit_test(conv_of_one_pixel),
         cmocka_unit_test(conv_of_many_channels),
         cmocka_unit_test(conv_of_many_channels_in_a_row),
+        cmocka_unit_test(conv_with_wide_filter),
+        cmocka_unit_test(conv_without_border),
+        cmocka_unit_test(relu),
+        cmocka_unit_test(mean_of_pixels),
+        cmocka_unit_test(largest_under_a_window),
+        cmocka_unit_test(mean_under_a_window),
         cmocka_unit_test(conv_of_many_tiles),
         cmocka_unit_test(conv_beside_conv),
         cmocka_unit_test(residual_block),

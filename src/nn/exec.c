@@ -181,15 +181,16 @@ static void fuse(compile *c)
 
 /* ---- memory ---- */
 
-/* The residual stream is overwritten in inference when nobody reads it afterwards. */
+/* The residual stream, and what a ReLU reads, is overwritten in inference when nobody reads it afterwards. */
 static void share_values(compile *c)
 {
     bfn__exec *e = c->e;
     for (size_t i = 0; i < e->n_steps && !e->options.training; i++) {
         bfn__step *s = &e->steps[i];
-        int r = s->node.in[1];
-        if (!bfn__is_product(s) || r < 0 || s->out == e->output || c->last_reader[r] != (int)i || r == s->node.in[0] ||
-            e->net->nodes[r].kind == BFN__OP_INPUT)
+        bool relu = s->node.kind == BFN__OP_RELU;
+        int r = s->node.in[relu ? 0 : 1];
+        if (!(relu || bfn__is_product(s)) || r < 0 || s->out == e->output || c->last_reader[r] != (int)i ||
+            (!relu && r == s->node.in[0]) || e->net->nodes[r].kind == BFN__OP_INPUT)
             continue;
         s->in_place = true;
         c->storage[s->out] = c->storage[r];
@@ -352,6 +353,20 @@ static void choose_products(bfn__exec *e)
         (void)prepare_product(e, &e->steps[i]);
 }
 
+static bool can_train(bfn__exec *e)
+{
+    for (size_t i = 0; e->options.training && i < e->n_steps; i++) {
+        const bfn__op *op = &bfn__ops[e->steps[i].node.kind];
+        if (op->backward == NULL) {
+            e->status = bfn__fail(e->ctx, BFN_ERR_ARGUMENT,
+                                  "network \"%s\": cannot be trained: its operation \"%s\" is for inference only",
+                                  e->net->class_name, op->name);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bfn_status compile_all(bfn__exec *e)
 {
     size_t n = e->net->n_nodes;
@@ -363,6 +378,10 @@ static bfn_status compile_all(bfn__exec *e)
     if (e->steps == NULL || e->values == NULL || !compile_create(&c, e))
         return BFN_ERR_MEMORY;
     fuse(&c);
+    if (!can_train(e)) {
+        bfn__free(e->ctx, c.readers);
+        return BFN_ERR_ARGUMENT;
+    }
     share_values(&c);
     if (e->options.training) {
         share_dropout(&c);

@@ -33,6 +33,9 @@ typedef enum bfn__op_kind {
     BFN__OP_TIME_WAVES,   /* sines and cosines of the time, one row a sample */
     BFN__OP_CONCAT_PARAM, /* x | parameter [rows, .] */
     BFN__OP_LABEL,        /* the row of a parameter that the sample's label names */
+    BFN__OP_RELU,         /* max(x, 0) */
+    BFN__OP_MEAN,         /* one row: the mean of all rows */
+    BFN__OP_WINDOW,       /* largest or mean value under a window; inference only */
     BFN__OP_COUNT
 } bfn__op_kind;
 
@@ -48,6 +51,12 @@ typedef enum bfn__waves {
 
 enum { BFN__MAX_IN = 3 };
 
+/* What lies under a filter: height x width pixels at every stride-th place, beginning pad_y rows above and pad_x columns left of the image. H
+ * becomes (H + 2 pad_y - height)/stride + 1. */
+typedef struct bfn__window {
+    size_t height, width, stride, pad_y, pad_x;
+} bfn__window;
+
 typedef struct bfn__node {
     bfn__op_kind kind;
     int in[BFN__MAX_IN]; /* ids; -1: none */
@@ -57,7 +66,8 @@ typedef struct bfn__node {
                              VALUE_WAVES: a = lowest power of two, or the resolution */
     size_t heads; /* GROUPNORM: groups; VALUE_WAVES: frequencies */
     size_t height, width; /* of an image: rows = height * width, row-major; else 0 */
-    size_t kernel, stride;
+    bfn__window window;   /* CONV, WINDOW */
+    bool largest;         /* WINDOW: the largest value, not the mean */
     bool causal;
     bool heads_first; /* ATTENTION: q|k|v of each head lie together */
     bfn__waves waves;
@@ -125,6 +135,8 @@ int bfn__graph_image(bfn__net *net, size_t height, size_t width, size_t channels
  * around the image (kernel/2 of them): H becomes (H - 1)/stride + 1. In add(conv, row) and add(x, conv) the addition is part of the
  * convolution's last pass over its output, if nothing else reads what lies between. */
 int bfn__graph_conv(bfn__net *net, int x, const char *name, size_t out, size_t kernel, size_t stride, bool zero);
+/* The same with any window: weight "<name>.weight" [out, in, height, width], zeros around the image. */
+int bfn__graph_conv_window(bfn__net *net, int x, const char *name, size_t out, const bfn__window *window, bool zero);
 
 /* A product for each row: bfn__graph_linear with the weight's shape written [out, in], [out, in, 1] or [out, in, 1, 1] (rank 2, 3 or 4: a
  * Linear, or a convolution of one pixel in one or two dimensions) and with the initial values of this section. */
@@ -136,6 +148,12 @@ int bfn__graph_project(bfn__net *net, int x, const char *name, int rank, size_t 
 int bfn__graph_groupnorm(bfn__net *net, int x, const char *name, size_t groups, int scale_shift, bool silu);
 
 int bfn__graph_silu(bfn__net *net, int x);
+int bfn__graph_relu(bfn__net *net, int x);
+/* One row: the mean of all rows (of an image: of all pixels). */
+int bfn__graph_mean(bfn__net *net, int x);
+/* Largest, or mean, value of the pixels under the window; pixels beyond the border do not count (nor in the mean's divisor). Inference only: such a
+ * network cannot be compiled for training. pad_y < height, pad_x < width. */
+int bfn__graph_window(bfn__net *net, int x, const bfn__window *window, bool largest);
 /* Nearest pixel, twice the height and width. */
 int bfn__graph_upsample(bfn__net *net, int x);
 /* Mean of 2 x 2 pixels, stride 2; an odd last row or column is left out. */

@@ -47,23 +47,66 @@ static void add_weights(bfn__net *net, bfn__node *node, const char *name, int ra
 
 int bfn__graph_conv(bfn__net *net, int x, const char *name, size_t out, size_t kernel, size_t stride, bool zero)
 {
-    bfn__node node = bfn__graph_like(net, BFN__OP_CONV, x);
-    if (!is_image(net, &node, name))
-        return 0;
-    if ((kernel != 1 && kernel != 3) || (stride != 1 && stride != 2)) {
+    if (net->status == BFN_OK && ((kernel != 1 && kernel != 3) || (stride != 1 && stride != 2))) {
         net->status = bfn__fail(net->ctx, BFN_ERR_INTERNAL, "%s: kernel %zu, stride %zu", name, kernel, stride);
         return 0;
     }
-    if (kernel == 1 && stride == 1)
+    const bfn__window window = {kernel, kernel, stride, kernel / 2, kernel / 2};
+    return bfn__graph_conv_window(net, x, name, out, &window, zero);
+}
+
+/* The node's image becomes that of the window's places. */
+static bool place_window(bfn__net *net, bfn__node *node, const char *what, const bfn__window *w)
+{
+    if (!is_image(net, node, what))
+        return false;
+    if (w->height < 1 || w->width < 1 || w->stride < 1 || w->pad_y >= w->height || w->pad_x >= w->width ||
+        node->height + 2 * w->pad_y < w->height || node->width + 2 * w->pad_x < w->width) {
+        net->status = bfn__fail(
+            net->ctx, BFN_ERR_ARGUMENT,
+            "%s: a window of %zu x %zu pixels, stride %zu, borders %zu and %zu does not fit an image of %zu x %zu",
+            what, w->height, w->width, w->stride, w->pad_y, w->pad_x, node->height, node->width);
+        return false;
+    }
+    node->window = *w;
+    node->height = (node->height + 2 * w->pad_y - w->height) / w->stride + 1;
+    node->width = (node->width + 2 * w->pad_x - w->width) / w->stride + 1;
+    node->rows = node->height * node->width;
+    return true;
+}
+
+int bfn__graph_conv_window(bfn__net *net, int x, const char *name, size_t out, const bfn__window *window, bool zero)
+{
+    bfn__node node = bfn__graph_like(net, BFN__OP_CONV, x);
+    if (!place_window(net, &node, name, window))
+        return 0;
+    if (window->height == 1 && window->width == 1 && window->stride == 1)
         return bfn__graph_project(net, x, name, 4, out, true, zero);
-    const size_t shape[4] = {out, node.cols, kernel, kernel};
-    add_weights(net, &node, name, 4, shape, node.cols * kernel * kernel, true, zero);
-    node.kernel = kernel;
-    node.stride = stride;
-    node.height = (node.height - 1) / stride + 1;
-    node.width = (node.width - 1) / stride + 1;
-    node.rows = node.height * node.width;
+    const size_t shape[4] = {out, node.cols, window->height, window->width};
+    add_weights(net, &node, name, 4, shape, node.cols * window->height * window->width, true, zero);
     return bfn__graph_append(net, node);
+}
+
+int bfn__graph_window(bfn__net *net, int x, const bfn__window *window, bool largest)
+{
+    bfn__node node = bfn__graph_like(net, BFN__OP_WINDOW, x);
+    if (!place_window(net, &node, "pooling", window))
+        return 0;
+    node.largest = largest;
+    return bfn__graph_append(net, node);
+}
+
+int bfn__graph_mean(bfn__net *net, int x)
+{
+    bfn__node node = bfn__graph_like(net, BFN__OP_MEAN, x);
+    node.rows = 1;
+    node.height = node.width = 0;
+    return bfn__graph_append(net, node);
+}
+
+int bfn__graph_relu(bfn__net *net, int x)
+{
+    return bfn__graph_append(net, bfn__graph_like(net, BFN__OP_RELU, x));
 }
 
 int bfn__graph_project(bfn__net *net, int x, const char *name, int rank, size_t out, bool with_bias, bool zero)

@@ -30,6 +30,12 @@ typedef struct bfn__image_kernels {
     /* y (+)= a (p + q + r + s) */
     void (*add_four)(size_t n, float a, const float *p, const float *q, const float *r, const float *s, float *y,
                      bool add);
+    /* y = max(x, 0); y may be x */
+    void (*relu)(size_t n, const float *x, float *y);
+    /* dx (+)= d where y > 0, else 0; y is what relu gave */
+    void (*relu_backward)(size_t n, const float *y, const float *d, float *dx, bool add);
+    /* y = max(x, y) */
+    void (*largest)(size_t n, const float *x, float *y);
 } bfn__image_kernels;
 
 /* The table that goes with bfn__kernels_get(), and all that run here, in the order of bfn__kernels_list. */

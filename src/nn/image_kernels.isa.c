@@ -227,6 +227,26 @@ static void k_add_four(size_t n, float a, const float *p, const float *q, const 
     }
 }
 
+static void k_relu(size_t n, const float *x, float *y)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] > 0.0f ? x[i] : 0.0f;
+}
+
+static void k_relu_backward(size_t n, const float *y, const float *d, float *dx, bool add)
+{
+    for (size_t i = 0; i < n; i++) {
+        float v = y[i] > 0.0f ? d[i] : 0.0f;
+        dx[i] = add ? dx[i] + v : v;
+    }
+}
+
+static void k_largest(size_t n, const float *x, float *y)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] > y[i] ? x[i] : y[i];
+}
+
 extern const bfn__image_kernels BFN__ISA(bfn__image_kernels);
 const bfn__image_kernels BFN__ISA(bfn__image_kernels) = {
     .name = BFN__ISA_NAME,
@@ -237,4 +257,7 @@ const bfn__image_kernels BFN__ISA(bfn__image_kernels) = {
     .silu = k_silu,
     .silu_backward = k_silu_backward,
     .add_four = k_add_four,
+    .relu = k_relu,
+    .relu_backward = k_relu_backward,
+    .largest = k_largest,
 };

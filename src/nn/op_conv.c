@@ -18,7 +18,7 @@ enum { PATCH_FLOATS = 65536, MIN_ROWS = 16, MAX_ROWS = 128, GRAD_ROWS = 256, COP
 /* Which pixel of the source lies under place (i, j) of the filter at a pixel of the target. */
 typedef struct taps {
     size_t H, W, width; /* of the source; width of the target */
-    size_t kernel, stride, pad;
+    bfn__window window;
     bool turned; /* the source is the convolution's output */
 } taps;
 
@@ -34,7 +34,7 @@ typedef struct conv_run {
 
 static size_t n_taps(const bfn__node *node)
 {
-    return node->kernel * node->kernel;
+    return node->window.height * node->window.width;
 }
 
 /* turned: for the gradient of the input. */
@@ -43,7 +43,7 @@ static conv_run make_run(bfn__exec *e, const bfn__step *s, size_t n, bool turned
     const bfn__node *node = &s->node, *in = &e->net->nodes[node->in[0]];
     conv_run run = {.e = e, .s = s, .x = &e->values[node->in[0]], .y = &e->values[s->out], .n = n};
     const bfn__node *from = turned ? node : in, *to = turned ? in : node;
-    run.taps = (taps){from->height, from->width, to->width, node->kernel, node->stride, node->kernel / 2, turned};
+    run.taps = (taps){from->height, from->width, to->width, node->window, turned};
     run.K = n_taps(node) * (turned ? node->cols : in->cols);
     size_t rows = (s->low ? 2 : 1) * PATCH_FLOATS / run.K; /* bf16 takes half the room */
     rows = rows < MIN_ROWS ? MIN_ROWS : rows > MAX_ROWS ? MAX_ROWS : rows;
@@ -186,23 +186,25 @@ void bfn__conv_set_params(bfn__exec *e, bfn__step *s)
 /* ---- patches ---- */
 
 /* Source coordinate under place k of the filter at target coordinate at; false: outside, or between the source's pixels. */
-static bool source(const taps *t, size_t at, size_t k, size_t size, size_t *from)
+static bool source(const taps *t, size_t at, size_t k, size_t pad, size_t size, size_t *from)
 {
-    size_t sum = t->turned ? at + t->pad : at * t->stride + k, less = t->turned ? k : t->pad;
+    size_t stride = t->window.stride, sum = t->turned ? at + pad : at * stride + k, less = t->turned ? k : pad;
     if (sum < less)
         return false;
     sum -= less;
-    if (t->turned && sum % t->stride != 0)
+    if (t->turned && sum % stride != 0)
         return false;
-    *from = t->turned ? sum / t->stride : sum;
+    *from = t->turned ? sum / stride : sum;
     return *from < size;
 }
 
 /* The row of the source under a place of the filter; NULL: zeros. data: of the sample. */
 static const float *tap_row(const taps *t, size_t row, size_t tap, const float *data, size_t ld)
 {
+    const bfn__window *w = &t->window;
     size_t y, x;
-    if (!source(t, row / t->width, tap / t->kernel, t->H, &y) || !source(t, row % t->width, tap % t->kernel, t->W, &x))
+    if (!source(t, row / t->width, tap / w->width, w->pad_y, t->H, &y) ||
+        !source(t, row % t->width, tap % w->width, w->pad_x, t->W, &x))
         return NULL;
     return data + (y * t->W + x) * ld;
 }
@@ -211,7 +213,7 @@ static const float *tap_row(const taps *t, size_t row, size_t tap, const float *
 static void gather(const taps *t, size_t row, size_t rows, size_t cols, const float *data, size_t ld, float *to)
 {
     for (size_t r = row; r < row + rows; r++) {
-        for (size_t tap = 0; tap < t->kernel * t->kernel; tap++, to += cols) {
+        for (size_t tap = 0; tap < t->window.height * t->window.width; tap++, to += cols) {
             const float *from = tap_row(t, r, tap, data, ld);
             if (from != NULL)
                 memcpy(to, from, cols * sizeof *to);
@@ -230,7 +232,7 @@ static void gather_low(const conv_run *run, size_t row, size_t rows, const float
     bool halves = run->s->products[0][0] != NULL;
     uint16_t *low = (uint16_t *)(void *)to;
     for (size_t r = row; r < row + rows; r++) {
-        for (size_t tap = 0; tap < t->kernel * t->kernel; tap++, at += cols) {
+        for (size_t tap = 0; tap < t->window.height * t->window.width; tap++, at += cols) {
             const float *from = tap_row(t, r, tap, data, run->x->ld);
             if (from == NULL && halves)
                 memset(low + at, 0, cols * sizeof *low);

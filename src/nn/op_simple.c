@@ -375,4 +375,7 @@ const bfn__op bfn__ops[BFN__OP_COUNT] = {
     [BFN__OP_CONCAT_PARAM] = {"concat_param", bfn__no_products, NULL, NULL, bfn__concat_param_forward,
                               bfn__concat_param_backward},
     [BFN__OP_LABEL] = {"label", bfn__no_products, NULL, NULL, bfn__label_forward, bfn__label_backward},
+    [BFN__OP_RELU] = {"relu", bfn__no_products, NULL, NULL, bfn__relu_forward, bfn__relu_backward},
+    [BFN__OP_MEAN] = {"mean", bfn__no_products, NULL, NULL, bfn__mean_forward, bfn__mean_backward},
+    [BFN__OP_WINDOW] = {"window", bfn__no_products, NULL, NULL, bfn__window_forward, NULL},
 };

@@ -51,8 +51,10 @@ bool bfn__winograd_suits(const bfn__exec *e, const bfn__step *s)
 {
     const bfn__node *node = &s->node;
     size_t tiles = bfn__ceil_div(node->height, 4) * bfn__ceil_div(node->width, 4);
-    return node->kernel == 3 && node->stride == 1 && e->values[node->in[0]].cols >= MIN_CHANNELS &&
-           node->cols >= MIN_CHANNELS && node->rows >= MIN_PIXELS && 16 * tiles <= 3 * node->rows;
+    const bfn__window *w = &node->window;
+    bool three = w->height == 3 && w->width == 3 && w->stride == 1 && w->pad_y == 1 && w->pad_x == 1;
+    return three && e->values[node->in[0]].cols >= MIN_CHANNELS && node->cols >= MIN_CHANNELS &&
+           node->rows >= MIN_PIXELS && 16 * tiles <= 3 * node->rows;
 }
 
 /* As many tiles as the cache holds, but not so many that threads have nothing to do: a multiple of what the product takes at once. */

@@ -83,7 +83,7 @@ typedef struct bfn__op {
     void (*plan)(bfn__exec *e, bfn__step *s, size_t now);
     void (*set_params)(bfn__exec *e, bfn__step *s);
     void (*forward)(bfn__exec *e, bfn__step *s, size_t n);
-    /* adds to grads and writes or adds to the gradients of the inputs */
+    /* adds to grads and writes or adds to the gradients of the inputs; NULL: the operation is for inference only */
     void (*backward)(bfn__exec *e, bfn__step *s, size_t n, float *grads);
 } bfn__op;
 
@@ -171,6 +171,12 @@ void bfn__concat_param_forward(bfn__exec *e, bfn__step *s, size_t n);
 void bfn__concat_param_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads);
 void bfn__label_forward(bfn__exec *e, bfn__step *s, size_t n);
 void bfn__label_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads);
+/* op_window.c */
+void bfn__relu_forward(bfn__exec *e, bfn__step *s, size_t n);
+void bfn__relu_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads);
+void bfn__mean_forward(bfn__exec *e, bfn__step *s, size_t n);
+void bfn__mean_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads);
+void bfn__window_forward(bfn__exec *e, bfn__step *s, size_t n);
 /* op_norm.c */
 void bfn__layernorm_plan(bfn__exec *e, bfn__step *s, size_t now);
 void bfn__layernorm_forward(bfn__exec *e, bfn__step *s, size_t n);
