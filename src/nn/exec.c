@@ -417,11 +417,20 @@ static size_t rows_at_once(const bfn__net *net)
     return BFN__PIECE_ROWS;
 }
 
+/* Rows of a sample where there are most: a classifier ends in one. */
+static size_t largest_rows(const bfn__net *net)
+{
+    size_t rows = 1;
+    for (size_t i = 0; i < net->n_nodes; i++)
+        rows = net->nodes[i].rows > rows ? net->nodes[i].rows : rows;
+    return rows;
+}
+
 /* Inference takes a batch piece by piece through all steps: just enough rows to keep every thread busy, so that what one step writes
  * is still in cache when the next one reads it (and little memory is needed). No output depends on it. */
 static size_t samples_at_once(const bfn__exec *e)
 {
-    size_t rows = e->net->nodes[e->net->output].rows, each = (rows_at_once(e->net) + rows - 1) / rows;
+    size_t rows = largest_rows(e->net), each = (rows_at_once(e->net) + rows - 1) / rows;
     size_t samples = each * (size_t)e->n_threads;
     return e->options.training || samples > e->max_batch ? e->max_batch : samples;
 }
