@@ -13,7 +13,7 @@ if(NOT TARGET OpenMP::OpenMP_C)
 endif()
 
 find_package(PkgConfig REQUIRED)
-pkg_check_modules(DEPS REQUIRED IMPORTED_TARGET jansson yaml-0.1 zlib hunspell nettle spng libzip)
+pkg_check_modules(DEPS REQUIRED IMPORTED_TARGET jansson yaml-0.1 zlib hunspell nettle spng libzip lapacke blas)
 
 # Debian's dnnl-config.cmake wants OpenCL headers that a CPU build does not need, so the library is found directly.
 find_library(DNNL_LIBRARY dnnl REQUIRED)

@@ -9,7 +9,7 @@ set -u
 
 packages="build-essential cmake ninja-build pkg-config
           libdnnl-dev libjansson-dev libyaml-dev zlib1g-dev libspng-dev libzip-dev nettle-dev
-          libhunspell-dev hunspell-en-us librandom123-dev libcmocka-dev"
+          libhunspell-dev hunspell-en-us liblapacke-dev libopenblas0-pthread librandom123-dev libcmocka-dev"
 check=no
 case "${1:-}" in
 --check)

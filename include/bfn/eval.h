@@ -3,6 +3,7 @@
 #ifndef BFN_EVAL_H
 #define BFN_EVAL_H
 
+#include "bfn/frechet.h"
 #include "bfn/model.h"
 
 #ifdef __cplusplus
