@@ -73,7 +73,8 @@ static void test_ticks_and_labels(void **state)
 {
     (void)state;
     static const double x[] = {0, 500, 1000}, y[] = {2.0, 0.7, 0.13};
-    const bfn__curve curves[] = {{"training", 3, x, y}, {"a < b & \"c\"", 2, x, y}};
+    const bfn__curve curves[] = {{.name = "training", .n = 3, .x = x, .y = y},
+                                 {.name = "a < b & \"c\"", .n = 2, .x = x, .y = y}};
     bfn__plot plot = {.title = "loss & more", .x_label = "step", .y_label = "bits", .n_curves = 2, .curves = curves};
     char *svg = plot_text(&plot);
     static const char *const words[] = {">loss &amp; more<",
@@ -107,7 +108,7 @@ static void test_log_decades(void **state)
 {
     (void)state;
     static const double x[] = {0, 1}, y[] = {1e-6, 1e5};
-    const bfn__curve curve = {"", 2, x, y};
+    const bfn__curve curve = {.name = "", .n = 2, .x = x, .y = y};
     bfn__plot plot = {.log_y = true, .n_curves = 1, .curves = &curve};
     char *svg = plot_text(&plot);
     assert_has(svg, ">1e-06<");
@@ -141,7 +142,7 @@ static void test_gaps(void **state)
 {
     (void)state;
     static const double x[] = {0, 1, 2, 3, 4, 5, 6, 7}, y[] = {1, 2, NAN, 3, INFINITY, 4, 5, -1};
-    const bfn__curve curve = {NULL, 8, x, y};
+    const bfn__curve curve = {.name = NULL, .n = 8, .x = x, .y = y};
     bfn__plot plot = {.n_curves = 1, .curves = &curve};
     char *svg = plot_text(&plot);
     const char *path = strstr(svg, "class=\"c\"");
@@ -173,7 +174,7 @@ static void test_long_curve(void **state)
         x[i] = (double)i;
         y[i] = i == 654321 ? 10.0 : (double)(i % 7) / 7.0;
     }
-    const bfn__curve curve = {"long", N, x, y};
+    const bfn__curve curve = {.name = "long", .n = N, .x = x, .y = y};
     bfn__plot plot = {.n_curves = 1, .curves = &curve};
     char *svg = plot_text(&plot);
     assert_true(strlen(svg) < 60000);
@@ -210,7 +211,7 @@ static void test_odd_data(void **state)
     };
     for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++)
         for (int log_y = 0; log_y < 2; log_y++) {
-            const bfn__curve curve = {"x", odd[i].n, odd[i].x, odd[i].y};
+            const bfn__curve curve = {.name = "x", .n = odd[i].n, .x = odd[i].x, .y = odd[i].y};
             bfn__plot plot = {.n_curves = 1, .curves = &curve, .log_y = log_y != 0, .width = 160, .height = 10000};
             char *svg = plot_text(&plot);
             assert_has(svg, "</svg>\n");
@@ -226,7 +227,8 @@ static void test_odd_words(void **state)
     char name[2000];
     memset(name, 'w', sizeof name - 1);
     name[sizeof name - 1] = '\0';
-    const bfn__curve curves[] = {{name, 2, x, x}, {"\x1b[2J\x01 \xff \xc3\xb6", 2, x, x}};
+    const bfn__curve curves[] = {{.name = name, .n = 2, .x = x, .y = x},
+                                 {.name = "\x1b[2J\x01 \xff \xc3\xb6", .n = 2, .x = x, .y = x}};
     bfn__plot plot = {.n_curves = 2, .curves = curves, .title = "\n"};
     char *svg = plot_text(&plot);
     assert_has(svg, name);
@@ -238,7 +240,7 @@ static void test_refused(void **state)
 {
     (void)state;
     static const double x[] = {0, 1};
-    const bfn__curve curve = {"x", 2, x, x};
+    const bfn__curve curve = {.name = "x", .n = 2, .x = x, .y = x};
     bfn__plot plot = {.n_curves = 0, .curves = &curve};
     char *svg;
     size_t n;
@@ -262,7 +264,7 @@ static void test_locale(void **state)
 {
     (void)state;
     static const double x[] = {0, 0.5, 1}, y[] = {0.25, 0.125, 0.5};
-    const bfn__curve curve = {"x", 3, x, y};
+    const bfn__curve curve = {.name = "x", .n = 3, .x = x, .y = y};
     bfn__plot plot = {.n_curves = 1, .curves = &curve};
     char *plain = plot_text(&plot);
     bool comma = setlocale(LC_ALL, "de_DE.UTF-8") != NULL || setlocale(LC_ALL, "de_DE") != NULL;
@@ -278,7 +280,7 @@ static void test_locale(void **state)
 static bfn_status run(bfn_context *context, void *arg)
 {
     static const double x[] = {0, 1}, y[] = {1, 2};
-    const bfn__curve curve = {"x", 2, x, y};
+    const bfn__curve curve = {.name = "x", .n = 2, .x = x, .y = y};
     bfn__plot plot = {.n_curves = 1, .curves = &curve, .title = "t"};
     return bfn__plot_save(context, arg, &plot);
 }

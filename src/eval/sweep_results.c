@@ -2,7 +2,8 @@
  *
  * results.csv has no times: it is the same for every run of the same settings, so two of them can be compared byte by byte.
  */
-#include "eval/sweep.h"
+#include "eval/report.h"
+#include "eval/series.h"
 
 #include "io/file.h"
 #include "io/yaml.h"
@@ -279,8 +280,15 @@ bfn_status bfn__results_write(const bfn__sweep *s)
         status = write_csv(s, false);
     if (status == BFN_OK)
         status = write_csv(s, true);
+    bfn__series *series = NULL;
+    size_t n_series = 0;
+    if (status == BFN_OK)
+        status = bfn__series_make(s, points, n, &series, &n_series);
     if (status == BFN_OK)
         status = write_json(s, points, n);
+    if (status == BFN_OK)
+        status = bfn__report_write(s, series, n_series);
+    bfn__series_free(s->ctx, series, n_series);
     bfn__free(s->ctx, points);
     return status;
 }

@@ -4,12 +4,13 @@
  * has them at the powers of ten, at 2 and 5 times them too where it covers less than two powers, and in even steps where it covers less than one.
  * Coordinates are whole tenths
  * of a pixel printed as integers, so no locale's comma gets in. A curve of more points than the frame has pixels is drawn column by column:
- * first, least, largest and last value in each, which looks the same and is small.
+ * first, least, largest and last value in each, which looks the same and is small. Inside a page the picture has classes instead of
+ * colours, so that the page can be light or dark, and words on top are the page's.
  */
 #include "io/plot.h"
 
 #include "io/file.h"
-#include "io/utf8.h"
+#include "io/markup.h"
 #include "io/yaml.h"
 
 #include <math.h>
@@ -17,27 +18,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    LEFT = 70,
-    RIGHT = 16,
-    TOP = 34,
-    BOTTOM = 46,
-    MIN_SIDE = 160,
-    MAX_SIDE = 10000,
-    MAX_TICKS = 24,
-    LINE_MAX_BYTES = 512
-};
+enum { MIN_SIDE = 160, MAX_SIDE = 10000, MAX_TICKS = 24 };
 
 /* Eight colours that differ in lightness, too. */
 static const char *const colours[BFN__PLOT_MAX_CURVES] = {"#1f5fa8", "#d1622b", "#2f8f4e", "#8b3fa0",
                                                           "#b59410", "#3aa6b9", "#a3283a", "#555555"};
-
-typedef struct text {
-    bfn_context *ctx;
-    char *data;
-    size_t n, room;
-    bool failed;
-} text;
 
 typedef struct axis {
     double low, high; /* in plotted units: log10 where log */
@@ -48,75 +33,11 @@ typedef struct axis {
 
 typedef struct drawing {
     const bfn__plot *plot;
-    text out;
-    double width, height; /* of the frame */
+    bfn__markup out;
+    int left, right, top, bottom; /* margins */
+    double width, height;         /* of the frame */
     axis x, y;
 } drawing;
-
-/* ---- text ---- */
-
-static void add_bytes(text *t, const char *data, size_t n)
-{
-    if (!t->failed && n + 1 > t->room - t->n) {
-        size_t room = 2 * t->room + n + 4096;
-        char *grown = bfn__calloc(t->ctx, room, 1);
-        t->failed = grown == NULL;
-        if (t->failed)
-            return;
-        if (t->n > 0)
-            memcpy(grown, t->data, t->n);
-        bfn__free(t->ctx, t->data);
-        t->data = grown;
-        t->room = room;
-    }
-    if (t->failed)
-        return;
-    memcpy(t->data + t->n, data, n);
-    t->n += n;
-    t->data[t->n] = '\0';
-}
-
-static void add(text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void add(text *t, const char *format, ...)
-{
-    char line[LINE_MAX_BYTES];
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(line, sizeof line, format, args);
-    va_end(args);
-    if (n > 0)
-        add_bytes(t, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
-}
-
-/* A coordinate: tenths of a pixel. */
-static void add_coordinate(text *t, double value)
-{
-    long tenths = lround(value * 10.0);
-    add(t, "%s%ld.%ld", tenths < 0 ? "-" : "", labs(tenths) / 10, labs(tenths) % 10);
-}
-
-/* Text of the caller's: what XML reserves becomes entities, controls and bytes that are no UTF-8 a '?'. */
-static void add_escaped(text *t, const char *s)
-{
-    size_t n = strlen(s);
-    for (size_t i = 0; i < n;) {
-        uint32_t code = 0;
-        size_t length = bfn__utf8_decode(s + i, n - i, &code);
-        const char *entity = code == '&'   ? "&amp;"
-                             : code == '<' ? "&lt;"
-                             : code == '>' ? "&gt;"
-                             : code == '"' ? "&quot;"
-                                           : NULL;
-        if (length == 0 || bfn__is_control(code) || (code & 0xfffe) == 0xfffe)
-            add(t, "?");
-        else if (entity != NULL)
-            add(t, "%s", entity);
-        else
-            add_bytes(t, s + i, length);
-        i += length > 0 ? length : 1;
-    }
-}
 
 /* ---- axes ---- */
 
@@ -191,47 +112,87 @@ static void log_axis(axis *a)
     }
 }
 
-/* A point that can be drawn, in plotted units; numbers beyond 1e100 would overflow on the way to pixels. */
+/* Into plotted units; false: cannot be drawn. Numbers beyond 1e100 would overflow on the way to pixels. */
+static bool plotted(const drawing *d, double *x, double *y)
+{
+    if (!(fabs(*x) < 1e100 && fabs(*y) < 1e100) || (d->x.log && *x <= 0.0) || (d->y.log && *y <= 0.0))
+        return false;
+    *x = d->x.log ? log10(*x) : *x;
+    *y = d->y.log ? log10(*y) : *y;
+    return true;
+}
+
 static bool point(const drawing *d, const bfn__curve *c, size_t i, double *x, double *y)
 {
     *x = c->x[i];
     *y = c->y[i];
-    if (!(fabs(*x) < 1e100 && fabs(*y) < 1e100) || (d->y.log && *y <= 0.0))
-        return false;
-    if (d->y.log)
-        *y = log10(*y);
-    return true;
+    return plotted(d, x, y);
+}
+
+/* The same of an edge of the band. */
+static bool edge(const drawing *d, const bfn__curve *c, const double *values, size_t i, double *x, double *y)
+{
+    *x = c->x[i];
+    *y = values != NULL ? values[i] : (double)NAN;
+    return plotted(d, x, y);
+}
+
+static void include(drawing *d, double x, double y, bool *any)
+{
+    d->x.low = *any ? fmin(d->x.low, x) : x;
+    d->x.high = *any ? fmax(d->x.high, x) : x;
+    d->y.low = *any ? fmin(d->y.low, y) : y;
+    d->y.high = *any ? fmax(d->y.high, y) : y;
+    *any = true;
 }
 
 static void find_ranges(drawing *d)
 {
     double x, y;
     bool any = false;
-    for (size_t k = 0; k < d->plot->n_curves; k++)
-        for (size_t i = 0; i < d->plot->curves[k].n; i++) {
-            if (!point(d, &d->plot->curves[k], i, &x, &y))
-                continue;
-            d->x.low = any ? fmin(d->x.low, x) : x;
-            d->x.high = any ? fmax(d->x.high, x) : x;
-            d->y.low = any ? fmin(d->y.low, y) : y;
-            d->y.high = any ? fmax(d->y.high, y) : y;
-            any = true;
+    for (size_t k = 0; k < d->plot->n_curves; k++) {
+        const bfn__curve *c = &d->plot->curves[k];
+        for (size_t i = 0; i < c->n; i++) {
+            if (point(d, c, i, &x, &y))
+                include(d, x, y, &any);
+            if (edge(d, c, c->low, i, &x, &y))
+                include(d, x, y, &any);
+            if (edge(d, c, c->high, i, &x, &y))
+                include(d, x, y, &any);
         }
+    }
+    if (any && d->plot->y_low < d->plot->y_high && (!d->y.log || d->plot->y_low > 0.0)) {
+        d->y.low = fmin(d->y.low, d->y.log ? log10(d->plot->y_low) : d->plot->y_low);
+        d->y.high = fmax(d->y.high, d->y.log ? log10(d->plot->y_high) : d->plot->y_high);
+    }
     if (!any) {
         d->x.high = 1.0;
+        d->x.low = 0.0;
         d->y.high = d->y.log ? 0.0 : 1.0;
         d->y.low = d->y.log ? -1.0 : 0.0;
     }
 }
 
+/* Marks where the caller wants them, and some room at the ends. */
+static void given_axis(axis *a, const double *ticks, size_t n)
+{
+    open_up(a);
+    double margin = 0.03 * (a->high - a->low);
+    a->low -= margin;
+    a->high += margin;
+    for (size_t i = 0; i < n; i++)
+        if (!a->log || ticks[i] > 0.0)
+            add_tick(a, a->log ? log10(ticks[i]) : ticks[i]);
+}
+
 static double to_x(const drawing *d, double x)
 {
-    return LEFT + (x - d->x.low) / (d->x.high - d->x.low) * d->width;
+    return d->left + (x - d->x.low) / (d->x.high - d->x.low) * d->width;
 }
 
 static double to_y(const drawing *d, double y)
 {
-    return TOP + (d->y.high - y) / (d->y.high - d->y.low) * d->height;
+    return d->top + (d->y.high - y) / (d->y.high - d->y.low) * d->height;
 }
 
 /* Six digits are enough for a tick, and hide the rounding of i * step. They go through decimal text, so that 2 is "2". */
@@ -250,28 +211,49 @@ static void format_tick(const axis *a, double value, char out[BFN__NUMBER_TEXT_M
 
 /* ---- drawing ---- */
 
-static void draw_ticks(drawing *d)
+/* Labels that would touch the one before are left out: true when this one stands. */
+static bool has_room(double x, const char *number, double *free_from)
+{
+    double half = 3.6 * (double)strlen(number);
+    if (x - half < *free_from)
+        return false;
+    *free_from = x + half + 6.0;
+    return true;
+}
+
+static void draw_x_ticks(drawing *d)
 {
     char number[BFN__NUMBER_TEXT_MAX];
-    text *t = &d->out;
-    double right = LEFT + d->width, bottom = TOP + d->height;
+    bfn__markup *t = &d->out;
+    double bottom = d->top + d->height, free_from = -1e9;
     for (size_t i = 0; i < d->x.n_ticks; i++) {
         double x = to_x(d, d->x.ticks[i]);
         format_tick(&d->x, d->x.ticks[i], number);
-        add(t, "<path class=\"g\" d=\"M");
-        add_coordinate(t, x);
-        add(t, " %dV%.0f\"/><text class=\"n\" text-anchor=\"middle\" x=\"", TOP, bottom);
-        add_coordinate(t, x);
-        add(t, "\" y=\"%.0f\">%s</text>\n", bottom + 15.0, number);
+        bfn__markup_add(t, "<path class=\"%s\" d=\"M", d->plot->page ? "a" : "g");
+        bfn__markup_coordinate(t, x);
+        bfn__markup_add(t, " %.0fV%.0f\"/>", d->plot->page ? bottom + 5.0 : (double)d->top, bottom);
+        if (!d->plot->page || has_room(x, number, &free_from)) {
+            bfn__markup_text(t, "<text class=\"n\" text-anchor=\"middle\" x=\"");
+            bfn__markup_coordinate(t, x);
+            bfn__markup_add(t, "\" y=\"%.0f\">%s</text>", bottom + (d->plot->page ? 19.0 : 15.0), number);
+        }
+        bfn__markup_text(t, "\n");
     }
+}
+
+static void draw_y_ticks(drawing *d)
+{
+    char number[BFN__NUMBER_TEXT_MAX];
+    bfn__markup *t = &d->out;
     for (size_t i = 0; i < d->y.n_ticks; i++) {
         double y = to_y(d, d->y.ticks[i]);
         format_tick(&d->y, d->y.ticks[i], number);
-        add(t, "<path class=\"g\" d=\"M%d ", LEFT);
-        add_coordinate(t, y);
-        add(t, "H%.0f\"/><text class=\"n\" text-anchor=\"end\" x=\"%d\" y=\"", right, LEFT - 6);
-        add_coordinate(t, y + 4.0);
-        add(t, "\">%s</text>\n", number);
+        bfn__markup_add(t, "<path class=\"g\" d=\"M%d ", d->left);
+        bfn__markup_coordinate(t, y);
+        bfn__markup_add(t, "H%.0f\"/><text class=\"n\" text-anchor=\"end\" x=\"%d\" y=\"", d->left + d->width,
+                        d->left - 6);
+        bfn__markup_coordinate(t, y + 4.0);
+        bfn__markup_add(t, "\">%s</text>\n", number);
     }
 }
 
@@ -279,18 +261,29 @@ static void draw_label(drawing *d, const char *label, const char *attributes)
 {
     if (label == NULL || label[0] == '\0')
         return;
-    add(&d->out, "<text %s>", attributes);
-    add_escaped(&d->out, label);
-    add(&d->out, "</text>\n");
+    bfn__markup_add(&d->out, "<text %s>", attributes);
+    bfn__markup_escaped(&d->out, label);
+    bfn__markup_add(&d->out, "</text>\n");
+}
+
+/* The label of the y axis stands above it: words are easier to read that way than turned. */
+static void draw_page_labels(drawing *d)
+{
+    char where[128];
+    draw_label(d, d->plot->y_label, "class=\"l\" x=\"0\" y=\"14\"");
+    (void)snprintf(where, sizeof where, "class=\"l\" text-anchor=\"middle\" x=\"%.0f\" y=\"%.0f\"",
+                   d->left + d->width / 2.0, d->top + d->height + d->bottom - 6.0);
+    draw_label(d, d->plot->x_label, where);
 }
 
 static void draw_labels(drawing *d)
 {
-    char where[LINE_MAX_BYTES];
-    double middle = LEFT + d->width / 2.0, centre = TOP + d->height / 2.0;
+    char where[128];
+    double middle = d->left + d->width / 2.0, centre = d->top + d->height / 2.0;
     (void)snprintf(where, sizeof where, "class=\"t\" text-anchor=\"middle\" x=\"%.0f\" y=\"20\"", middle);
     draw_label(d, d->plot->title, where);
-    (void)snprintf(where, sizeof where, "text-anchor=\"middle\" x=\"%.0f\" y=\"%.0f\"", middle, TOP + d->height + 36.0);
+    (void)snprintf(where, sizeof where, "text-anchor=\"middle\" x=\"%.0f\" y=\"%.0f\"", middle,
+                   d->top + d->height + 36.0);
     draw_label(d, d->plot->x_label, where);
     (void)snprintf(where, sizeof where, "text-anchor=\"middle\" transform=\"translate(16 %.0f) rotate(-90)\"", centre);
     draw_label(d, d->plot->y_label, where);
@@ -298,10 +291,10 @@ static void draw_labels(drawing *d)
 
 static void move_to(drawing *d, char command, double x, double y)
 {
-    add(&d->out, "%c", command);
-    add_coordinate(&d->out, to_x(d, x));
-    add(&d->out, " ");
-    add_coordinate(&d->out, to_y(d, y));
+    bfn__markup_add(&d->out, "%c", command);
+    bfn__markup_coordinate(&d->out, to_x(d, x));
+    bfn__markup_add(&d->out, " ");
+    bfn__markup_coordinate(&d->out, to_y(d, y));
 }
 
 /* Points [first, end) that lie in one pixel column, as the line through their first, least, largest and last. */
@@ -344,8 +337,78 @@ static size_t draw_run(drawing *d, const bfn__curve *c, size_t first, bool colum
         i = next;
     }
     if (end - first == 1) /* a lone point: a short dash */
-        add(&d->out, "m-2 0h4");
+        bfn__markup_add(&d->out, "m-2 0h4");
     return end;
+}
+
+/* A run of points with both edges: there along the upper, back along the lower. Returns its end. */
+static size_t draw_band_run(drawing *d, const bfn__curve *c, size_t first)
+{
+    double x, y;
+    size_t end = first;
+    while (end < c->n && edge(d, c, c->low, end, &x, &y) && edge(d, c, c->high, end, &x, &y))
+        end++;
+    if (end < first + 2)
+        return end > first ? end : first + 1;
+    bfn__markup_add(&d->out, "<path class=\"b %s\" d=\"", c->style != NULL ? c->style : "");
+    for (size_t i = first; i < end; i++) {
+        (void)edge(d, c, c->high, i, &x, &y);
+        move_to(d, i == first ? 'M' : 'L', x, y);
+    }
+    for (size_t i = end; i-- > first;) {
+        (void)edge(d, c, c->low, i, &x, &y);
+        move_to(d, 'L', x, y);
+    }
+    bfn__markup_text(&d->out, "Z\"/>\n");
+    return end;
+}
+
+static void draw_band(drawing *d, size_t k)
+{
+    const bfn__curve *c = &d->plot->curves[k];
+    for (size_t i = 0; c->low != NULL && c->high != NULL && i < c->n;)
+        i = draw_band_run(d, c, i);
+}
+
+/* Marks of about the same area. */
+static void draw_mark(drawing *d, const bfn__curve *c, size_t i)
+{
+    static const char *const shapes[] = {"m-4 0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0z", "m-3.6 -3.6h7.2v7.2h-7.2z",
+                                         "m0 -4.9l4.7 8.2h-9.4z", "m0 -5.2l5.2 5.2l-5.2 5.2l-5.2 -5.2z"};
+    enum { N_SHAPES = sizeof shapes / sizeof shapes[0] };
+    double x, y;
+    char number[BFN__NUMBER_TEXT_MAX];
+    if (!point(d, c, i, &x, &y))
+        return;
+    bfn__markup_add(&d->out, "<path class=\"m %s\" d=\"", c->style != NULL ? c->style : "");
+    move_to(d, 'M', x, y);
+    bfn__markup_text(&d->out, shapes[(c->mark - 1) % N_SHAPES]);
+    bfn__markup_text(&d->out, "\"><title>");
+    bfn__markup_escaped(&d->out, c->name != NULL ? c->name : "");
+    bfn__format_number(c->x[i], number);
+    bfn__markup_add(&d->out, " at %s: ", number);
+    bfn__markup_fixed(&d->out, c->y[i], fabs(c->y[i]) < 1.0 ? 4 : 2);
+    if (c->high != NULL && isfinite(c->high[i])) {
+        bfn__markup_text(&d->out, " ± ");
+        bfn__markup_fixed(&d->out, c->high[i] - c->y[i], fabs(c->y[i]) < 1.0 ? 4 : 2);
+    }
+    bfn__markup_text(&d->out, "</title></path>\n");
+}
+
+static void draw_marks(drawing *d, size_t k)
+{
+    const bfn__curve *c = &d->plot->curves[k];
+    for (size_t i = 0; c->mark > 0 && d->plot->page && i < c->n; i++)
+        draw_mark(d, c, i);
+}
+
+static void begin_curve(drawing *d, size_t k)
+{
+    const char *style = d->plot->curves[k].style;
+    if (d->plot->page)
+        bfn__markup_add(&d->out, "<path class=\"c %s\" d=\"", style != NULL ? style : "");
+    else
+        bfn__markup_add(&d->out, "<path class=\"c\" stroke=\"%s\" d=\"", colours[k]);
 }
 
 static void draw_curve(drawing *d, size_t k)
@@ -359,47 +422,78 @@ static void draw_curve(drawing *d, size_t k)
             continue;
         }
         if (!any)
-            add(&d->out, "<path class=\"c\" stroke=\"%s\" d=\"", colours[k]);
+            begin_curve(d, k);
         any = true;
         i = draw_run(d, c, i, (double)c->n > 2.0 * d->width);
     }
     if (any)
-        add(&d->out, "\"/>\n");
+        bfn__markup_add(&d->out, "\"/>\n");
 }
 
 static void draw_legend(drawing *d)
 {
-    double y = TOP + 16.0, x = LEFT + d->width - 10.0;
+    double y = d->top + 16.0, x = d->left + d->width - 10.0;
     for (size_t k = 0; k < d->plot->n_curves; k++) {
         const char *name = d->plot->curves[k].name;
         if (name == NULL || name[0] == '\0')
             continue;
-        add(&d->out, "<text class=\"n\" text-anchor=\"end\" x=\"%.0f\" y=\"%.0f\" style=\"fill:%s\">", x, y,
-            colours[k]);
-        add_escaped(&d->out, name);
-        add(&d->out, "</text>\n");
+        bfn__markup_add(&d->out, "<text class=\"n\" text-anchor=\"end\" x=\"%.0f\" y=\"%.0f\" style=\"fill:%s\">", x, y,
+                        colours[k]);
+        bfn__markup_escaped(&d->out, name);
+        bfn__markup_add(&d->out, "</text>\n");
         y += 15.0;
     }
 }
 
+static void draw_page(drawing *d)
+{
+    double bottom = d->top + d->height;
+    bfn__markup_add(&d->out, "<svg class=\"plot\" viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"",
+                    d->width + d->left + d->right, bottom + d->bottom);
+    bfn__markup_escaped(&d->out, d->plot->title != NULL ? d->plot->title : "");
+    bfn__markup_text(&d->out, "\">\n");
+    draw_y_ticks(d);
+    bfn__markup_add(&d->out, "<path class=\"a\" d=\"M%d %.0fH%.0f\"/>\n", d->left, bottom, d->left + d->width);
+    draw_x_ticks(d);
+    for (size_t k = 0; k < d->plot->n_curves; k++)
+        draw_band(d, k);
+    for (size_t k = 0; k < d->plot->n_curves; k++)
+        draw_curve(d, k);
+    for (size_t k = 0; k < d->plot->n_curves; k++)
+        draw_marks(d, k);
+    draw_page_labels(d);
+    bfn__markup_text(&d->out, "</svg>\n");
+}
+
 static void draw(drawing *d)
 {
-    double W = d->width + LEFT + RIGHT, H = d->height + TOP + BOTTOM;
-    add(&d->out,
+    double W = d->width + d->left + d->right, H = d->height + d->top + d->bottom;
+    bfn__markup_add(
+        &d->out,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\">\n<style>"
         "text{font:12px "
         "sans-serif;fill:#333}.t{font-size:14px;font-weight:bold}.n{font-size:11px}.g{stroke:#ddd;fill:none}"
         ".c{fill:none;stroke-width:1.6;stroke-linejoin:round;stroke-linecap:round}</style>\n",
         W, H, W, H);
-    add(&d->out, "<rect width=\"%.0f\" height=\"%.0f\" fill=\"#fff\"/>\n", W, H);
-    draw_ticks(d);
+    bfn__markup_add(&d->out, "<rect width=\"%.0f\" height=\"%.0f\" fill=\"#fff\"/>\n", W, H);
+    draw_x_ticks(d);
+    draw_y_ticks(d);
     for (size_t k = 0; k < d->plot->n_curves; k++)
         draw_curve(d, k);
-    add(&d->out, "<rect x=\"%d\" y=\"%d\" width=\"%.0f\" height=\"%.0f\" fill=\"none\" stroke=\"#888\"/>\n", LEFT, TOP,
-        d->width, d->height);
+    bfn__markup_add(&d->out, "<rect x=\"%d\" y=\"%d\" width=\"%.0f\" height=\"%.0f\" fill=\"none\" stroke=\"#888\"/>\n",
+                    d->left, d->top, d->width, d->height);
     draw_labels(d);
     draw_legend(d);
-    add(&d->out, "</svg>\n");
+    bfn__markup_add(&d->out, "</svg>\n");
+}
+
+static void set_margins(drawing *d)
+{
+    bool page = d->plot->page;
+    d->left = page ? 46 : 70;
+    d->right = 16;
+    d->top = page ? 30 : 34;
+    d->bottom = page ? 48 : 46;
 }
 
 static bfn_status check(bfn_context *ctx, const bfn__plot *p)
@@ -421,16 +515,25 @@ bfn_status bfn__plot_svg(bfn_context *ctx, const bfn__plot *plot, char **svg, si
     bfn_status status = check(ctx, plot);
     if (status != BFN_OK)
         return status;
-    drawing d = {.plot = plot, .out = {.ctx = ctx}, .y = {.log = plot->log_y}};
-    d.width = (double)(plot->width > 0 ? plot->width : 720) - LEFT - RIGHT;
-    d.height = (double)(plot->height > 0 ? plot->height : 420) - TOP - BOTTOM;
+    drawing d = {.plot = plot, .out = {.ctx = ctx}, .x = {.log = plot->log_x}, .y = {.log = plot->log_y}};
+    set_margins(&d);
+    d.width = (double)(plot->width > 0 ? plot->width : 720) - d.left - d.right;
+    d.height = (double)(plot->height > 0 ? plot->height : 420) - d.top - d.bottom;
     find_ranges(&d);
-    linear_axis(&d.x, fmax(2.0, d.width / 90.0), false);
+    if (plot->x_ticks != NULL)
+        given_axis(&d.x, plot->x_ticks, plot->n_x_ticks);
+    else if (plot->log_x)
+        log_axis(&d.x);
+    else
+        linear_axis(&d.x, fmax(2.0, d.width / 90.0), false);
     if (plot->log_y)
         log_axis(&d.y);
     else
         linear_axis(&d.y, fmax(2.0, d.height / 50.0), true);
-    draw(&d);
+    if (plot->page)
+        draw_page(&d);
+    else
+        draw(&d);
     if (d.out.failed) {
         bfn__free(ctx, d.out.data);
         return BFN_ERR_MEMORY;

@@ -1,4 +1,4 @@
-/* plot.h: curves over steps as a small SVG picture: losses of a run, refreshed as it trains. */
+/* plot.h: curves as a small SVG picture: losses of a run, refreshed as it trains; scores of samplers, inside a page of HTML. */
 #ifndef BFN_PLOT_H
 #define BFN_PLOT_H
 
@@ -9,13 +9,22 @@ typedef struct bfn__curve {
     size_t n;
     const double *x,
         *y; /* x not falling. Points that are not finite (or not above 0 on a log axis) interrupt the line */
+    const double *low, *high; /* a band around the line, drawn where both can be; NULL: none */
+    int mark;                 /* points are marked: 1 circle, 2 square, 3 triangle, 4 diamond; 0: not */
+    const char *style;        /* of a plot in a page: CSS classes of the curve */
 } bfn__curve;
 
 enum { BFN__PLOT_MAX_CURVES = 8 };
 
 typedef struct bfn__plot {
     const char *title, *x_label, *y_label; /* UTF-8; NULL: none */
-    bool log_y;
+    bool log_x, log_y;
+    const double *x_ticks; /* where x has its marks; NULL: at round numbers */
+    size_t n_x_ticks;      /* at most 24 */
+    double y_low, y_high;  /* the y axis holds these, too; equal: nothing more than the data */
+    /* Part of a page of HTML: no sizes, title, legend, fonts or colours of its own, the page styles the classes plot, g (grid), a (axis), n
+     * (number), l (label), c (curve), b (band), m (mark). Marks have tooltips. */
+    bool page;
     size_t width, height; /* pixels; 0: 720 x 420; 160 to 10000 */
     size_t n_curves;      /* 1 to 8 */
     const bfn__curve *curves;

@@ -114,8 +114,8 @@ void bfn__run_plot(bfn__trainer *tr)
         return;
     bool good = read_log(log.data, log.size, &loss, &bound);
     bfn__file_unmap(tr->ctx, &log);
-    const bfn__curve curves[] = {{"training loss", loss.n, loss.x, loss.y},
-                                 {"validation bound", bound.n, bound.x, bound.y}};
+    const bfn__curve curves[] = {{.name = "training loss", .n = loss.n, .x = loss.x, .y = loss.y},
+                                 {.name = "validation bound", .n = bound.n, .x = bound.x, .y = bound.y}};
     const bfn__plot plot = {.x_label = "step",
                             .y_label = text ? "bits per character" : "bits per dimension",
                             .log_y = true,

@@ -92,6 +92,31 @@ check_cell ode2s "" 3 time 2
 dictionary=$(cat /usr/share/hunspell/en_US.aff /usr/share/hunspell/en_US.dic | sha256sum | cut -c1-64)
 [ "$(grep -cF ",$dictionary," whole/results.csv)" -eq 28 ] || fail "the dictionary's checksum"
 
+# ---- the report: well formed, one file, every cell ----
+check_report() { # file cells
+    if command -v xmllint >/dev/null; then
+        xmllint --noout $1 2>err || fail "$1 is not well formed"
+    fi
+    awk '{
+        while (match($0, /<[\/a-zA-Z!][^>]*>/)) { # every element is closed, in order
+            tag = substr($0, RSTART + 1, RLENGTH - 2)
+            $0 = substr($0, RSTART + RLENGTH)
+            if (tag ~ /^!/ || tag ~ /\/$/) continue
+            if (tag ~ /^\//) {if (open[n--] != substr(tag, 2)) exit 1; continue}
+            split(tag, words, " ")
+            open[++n] = words[1]
+        }
+    } END {exit n != 0}' $1 || fail "$1: elements are not closed in order"
+    grep -qE '<script|<link|src="?(http|//|[a-z]*\.)|url\(|@import' $1 && fail "$1 needs other files or scripts"
+    grep -oE 'class="cell"' $1 | wc -l
+}
+[ "$(check_report whole/report.html)" -eq 14 ] || fail "report: $(check_report whole/report.html) cells with samples, wanted 14"
+[ "$(grep -oE '<path class="m k?[ko][0-9]*" d="M[0-9. ]*m[^>]*><title>' whole/report.html | wc -l)" -eq $((14 * 2 * (1 + 1))) ] || fail "report: marks of points"
+for words in "bfn, grid time (original sampler)" "ode2m + corrector, grid power:1.2" "Higher is better" "spelling accuracy, %" "$dictionary" "bfn sweep --model run/last.safetensors"; do
+    grep -qF "$words" whole/report.html || fail "report does not say: $words"
+done
+head -1 texts | grep -qF "$(grep -oF "$(head -1 texts)" whole/report.html | head -1)" || fail "report: no sample"
+
 # ---- the same command again does nothing; --threads 2 is what the tests run with ----
 cp whole/results.csv before.csv
 cp whole/cells.jsonl before.jsonl
@@ -110,6 +135,8 @@ wait_for_lines() { # file lines
 }
 run sweep --model $model "${slow[@]}" --out through -q
 expect 0
+grep -qF "<h2>As good as the original sampler</h2>" through/report.html || fail "report: no comparison with the original sampler"
+grep -qF "<th>bfn at 20</th></tr>" through/report.html || fail "report: compared at other evaluations than 20"
 "$bfn" sweep --model $model "${slow[@]}" --out killed -q 2>err &
 pid=$!
 wait_for_lines killed/cells.jsonl 4
@@ -133,6 +160,7 @@ wait $pid
 code=$?
 expect 130
 grep -q "^bfn sweep: stopped with [0-9]* of 16 cells finished; the same command goes on from there$" err || fail "what it says when stopped"
+grep -qF "Not finished: $(($(wc -l <stopped/cells.jsonl) - 1)) of 16 cells are here" stopped/report.html || fail "report of an unfinished sweep"
 [ "$(wc -l <stopped/results.csv)" -eq "$(wc -l <stopped/cells.jsonl)" ] || fail "results of what is finished"
 
 # ---- refusals ----
@@ -196,5 +224,7 @@ expect 0
 quiet
 [ "$(cut -d, -f7,11 pictures/results.csv | tail -n +2 | tr '\n' ' ')" = "zero,static zero,off moments,static moments,off " ] || fail "clip and start"
 grep -q '"strip":"iVBORw0KGgo' pictures/cells.jsonl || fail "no pictures"
+grep -qF 'src="data:image/png;base64,iVBORw0KGgo' pictures/report.html || fail "report: no pictures"
+[ "$(check_report pictures/report.html)" -eq 4 ] || fail "report: cells of pictures"
 refuse 2 "metrics: spell is for text, this is a model of images" --model grey/last.safetensors --out other --metric spell
 exit 0

@@ -1,0 +1,37 @@
+/* report.h: the page of a sweep: one file of HTML that needs no other file and no script. */
+#ifndef BFN_EVAL_REPORT_H
+#define BFN_EVAL_REPORT_H
+
+#include "eval/series.h"
+#include "io/markup.h"
+
+/* What the pieces of a page share. */
+typedef struct bfn__report {
+    const bfn__sweep *sweep;
+    const bfn__series *series;
+    size_t n;
+    bfn__markup out;
+} bfn__report;
+
+bfn_status bfn__report_write(const bfn__sweep *sweep, const bfn__series *series, size_t n);
+
+/* Words with a capital at the beginning. */
+void bfn__report_sentence(bfn__report *r, const char *words);
+
+/* ---- report_plots.c ---- */
+enum { BFN__REPORT_SECONDS = BFN__MAX_VALUES }; /* as the number of a value: the time of a cell */
+/* Heading, legend and plots of value number v over evaluations. */
+bfn_status bfn__report_plot(bfn__report *r, size_t v);
+
+/* ---- report_tables.c ---- */
+/* Evaluations at which each sampler reaches the original one, by value number v. Nothing without an original sampler. */
+void bfn__report_reach(bfn__report *r, size_t v);
+/* Samplers down, evaluations across. */
+void bfn__report_numbers(bfn__report *r, size_t v);
+void bfn__report_all_numbers(bfn__report *r);
+void bfn__report_settings(bfn__report *r);
+
+/* "0.843 ± 0.004" as it is shown: digits behind the point that fit the unit. */
+int bfn__report_digits(const bfn__value_kind *kind, double value);
+
+#endif
