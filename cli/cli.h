@@ -107,7 +107,7 @@ void cli_duration(double seconds, char text[32]); /* "3 min 20 s" */
 
 /* The commands, one a file. */
 extern const cli_command cli_command_train, cli_command_sample, cli_command_compare, cli_command_eval, cli_command_info,
-    cli_command_plan, cli_command_sweep, cli_command_export, cli_command_classifier, cli_command_selftest,
-    cli_command_bench;
+    cli_command_plan, cli_command_sweep, cli_command_repro, cli_command_export, cli_command_classifier,
+    cli_command_selftest, cli_command_bench;
 
 #endif

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define AT(member) offsetof(sample_values, member)
-static const cli_option options[] = {
+const cli_option sample_options[] = {
     {"model", 'm', "FILE", CLI_TEXT, AT(model), 0, 0, NULL, "the model: a checkpoint of bfn train or bfn export"},
     {"n", 'n', "N", CLI_SIZE, AT(n), 1, 1e9, NULL, "how many samples (default 1)"},
     {"seed", 's', "N", CLI_SEED, AT(seed), 0, 0, NULL, "seed (default 1); sample i of a seed is always the same"},
@@ -56,6 +56,8 @@ static const cli_option options[] = {
     {"raw-weights", 0, NULL, CLI_FLAG, AT(raw), 0, 0, NULL, "the trained weights instead of their average"},
     {"allow-nonfinite", 0, NULL, CLI_FLAG, AT(nonfinite), 0, 0, NULL, "load weights that hold NaN or infinity"},
 };
+
+const size_t sample_n_options = sizeof sample_options / sizeof sample_options[0];
 
 /* ---- writing ---- */
 
@@ -195,6 +197,15 @@ static int prepare_infill(sample_run *r)
     return status == BFN_OK ? 0 : sample_failure(r, status);
 }
 
+static int other_model(const sample_run *r)
+{
+    char safe[512], wanted[80];
+    fprintf(stderr, "bfn %s: %s: its sha256 is %s, the samples were made with %s\n", r->command->name,
+            cli_safe(r->v->model, safe, sizeof safe), r->info.checksum,
+            cli_safe(r->v->wanted_sha256, wanted, sizeof wanted));
+    return (int)BFN_ERR_INPUT;
+}
+
 static int load(sample_run *r)
 {
     const sample_values *v = r->v;
@@ -210,6 +221,8 @@ static int load(sample_run *r)
     if (status != BFN_OK)
         return cli_fail(r->command, r->ctx, status);
     bfn_model_get_info(r->model, &r->info);
+    if (v->wanted_sha256 != NULL && strcmp(v->wanted_sha256, r->info.checksum) != 0)
+        return other_model(r);
     if (v->clip != 0 && r->info.flow.kind != BFN_DATA_CONTINUOUS)
         return cli_usage(r->command,
                          "--clip: the predictions of %s are within the data's range, there is nothing to clip",
@@ -263,6 +276,8 @@ static int sample_text(sample_run *r)
     if (code == 0)
         code = prepare_text(r);
     if (code == 0)
+        code = sample_record(r);
+    if (code == 0)
         code = open_output(r);
     if (code == 0)
         code = sample_chunks(r);
@@ -270,6 +285,8 @@ static int sample_text(sample_run *r)
         code = close_output(r);
     else if (r->out != NULL && r->out != stdout)
         fclose(r->out);
+    if (code == 0 && r->v->out != NULL)
+        code = sample_record_beside(r);
     cli_film_destroy(r->film);
     free(r->samples);
     free(r->text);
@@ -291,7 +308,7 @@ static int usage_errors(sample_run *r, sample_values *v)
     return cli_solver_check(r->command, r->ctx, &r->solver, "--method");
 }
 
-static int sample(const cli_command *command, sample_values *v)
+int sample_run_values(const cli_command *command, sample_values *v)
 {
     sample_run r = {.command = command, .v = v};
     bfn_status status = cli_context(command, v->threads, &r.ctx);
@@ -304,6 +321,7 @@ static int sample(const cli_command *command, sample_values *v)
         code = r.info.channels > 0 ? sample_pictures(&r) : sample_text(&r);
     free(r.known);
     free(r.known_values);
+    bfn_record_destroy(r.record);
     bfn_model_destroy(r.model);
     bfn_context_destroy(r.ctx);
     return code;
@@ -311,12 +329,11 @@ static int sample(const cli_command *command, sample_values *v)
 
 static int run(const cli_command *command, int argc, char **argv)
 {
-    sample_values v = {
-        .n = 1, .batch = 8, .seed = 1, .label = SIZE_MAX, .format = FORMAT_AUTO, .solver = CLI_SOLVER_VALUES_INIT};
+    sample_values v = SAMPLE_VALUES_INIT;
     size_t n_operands;
     if (!cli_parse(command, argc, argv, &v, NULL, 0, &n_operands))
         return CLI_EXIT_USAGE;
-    return sample(command, &v);
+    return sample_run_values(command, &v);
 }
 
 const cli_command cli_command_sample = {
@@ -327,9 +344,10 @@ const cli_command cli_command_sample = {
     "as PNG (with settings, seed and the model's checksum in its text), a folder of PNG files, or .npy and .npz.\n"
     "Sample I of a seed is the same for any --n, --batch and --threads. More evaluations (--nfe) make better\n"
     "samples; sde2m and ode2m need few, bfn (the original sampler) needs many. `bfn plan` shows the numbers behind\n"
-    "a method, `bfn compare` puts images of several methods into one picture.",
-    options,
-    sizeof options / sizeof options[0],
+    "a method, `bfn compare` puts images of several methods into one picture. Files hold what made them, in the\n"
+    "format's own place (PNG, .npz) or in FILE.json beside them; `bfn repro FILE` makes them again and compares.",
+    sample_options,
+    sizeof sample_options / sizeof sample_options[0],
     "  bfn sample --model models/text8-small.safetensors --method sde2m --nfe 10 --n 8\n"
     "  bfn sample --model m.safetensors --method ode2m --corrector --nfe 20 --film\n"
     "  bfn sample --model m.safetensors --infill \"the ____ of the\" --n 5\n"

@@ -12,83 +12,31 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FILM_SAMPLES = 64, FILM_FRAMES = 100, STRIP_SAMPLES = 4, STRIP_TIMES = 10, MAX_ENTRIES = 24, ENTRY_BYTES = 96 };
+enum { FILM_SAMPLES = 64, FILM_FRAMES = 100, STRIP_SAMPLES = 4, STRIP_TIMES = 10 };
 enum { PATH_BYTES = 4096 };
-
-/* ---- what is said inside the files ---- */
-
-typedef struct entries {
-    bfn_picture_text items[MAX_ENTRIES];
-    char values[MAX_ENTRIES][ENTRY_BYTES];
-    size_t n;
-} entries;
-
-static void add_entry(entries *e, const char *key, const char *value)
-{
-    snprintf(e->values[e->n], ENTRY_BYTES, "%s", value);
-    e->items[e->n] = (bfn_picture_text){key, e->values[e->n]};
-    e->n++;
-}
-
-static void add_number(entries *e, const char *key, double value)
-{
-    char text[32];
-    snprintf(text, sizeof text, "%.10g", value);
-    add_entry(e, key, text);
-}
-
-static void add_count(entries *e, const char *key, uint64_t value)
-{
-    char text[32];
-    snprintf(text, sizeof text, "%" PRIu64, value);
-    add_entry(e, key, text);
-}
-
-/* All that is needed to make these pictures again. */
-static void describe(const sample_run *r, const bfn_plan_info *plan, entries *e)
-{
-    static const char *const starts[] = {"zero", "moments"}, *const lasts[] = {"default", "predict", "update", "call"},
-                             *const predictions[] = {"default", "mean", "draw"},
-                             *const clips[] = {"static", "dynamic", "off"};
-    const bfn_solver_options *s = &r->solver;
-    add_entry(e, "bfn.version", bfn_version());
-    add_entry(e, "bfn.model_sha256", r->info.checksum);
-    add_count(e, "bfn.seed", r->v->seed);
-    add_count(e, "bfn.first", r->v->first);
-    add_entry(e, "bfn.method", bfn_method_name(s->method));
-    add_count(e, "bfn.evaluations", plan->n_evaluations);
-    add_count(e, "bfn.steps", plan->n_steps);
-    e->items[e->n++] = (bfn_picture_text){"bfn.grid", r->v->solver.grid}; /* a list of times may be long */
-    add_number(e, "bfn.eta", plan->start_time);
-    add_entry(e, "bfn.start", starts[plan->start]);
-    add_entry(e, "bfn.last", lasts[plan->last]);
-    add_entry(e, "bfn.prediction", predictions[plan->prediction]);
-    if (s->corrector)
-        add_entry(e, "bfn.corrector", "yes");
-    if (s->noise_is_set)
-        add_number(e, "bfn.noise", s->noise);
-    if (r->info.flow.kind == BFN_DATA_CONTINUOUS)
-        add_entry(e, "bfn.clip", clips[r->v->clip]);
-    if (r->v->label != SIZE_MAX)
-        add_count(e, "bfn.class", r->v->label);
-    if (r->v->infill != NULL) {
-        e->items[e->n++] = (bfn_picture_text){"bfn.infill", r->v->infill};
-        e->items[e->n++] = (bfn_picture_text){"bfn.mask", r->v->mask};
-    }
-    add_entry(e, "bfn.precision", r->info.precision == BFN_PRECISION_BF16 ? "bf16" : "f32");
-    add_entry(e, "bfn.weights", r->v->raw ? "raw" : "average");
-}
 
 /* ---- the run's memory ---- */
 
 typedef struct picture_run {
     sample_run *run;
     size_t D, chunk;
-    void *samples;   /* [chunk, D]: int32_t or float */
-    uint8_t *pixels; /* [n, D], for a folder [chunk, D] */
-    entries texts;
+    void *samples;           /* [chunk, D]: int32_t or float */
+    uint8_t *pixels;         /* [n, D], for a folder [chunk, D] */
+    bfn_picture_text *texts; /* the record, and what the picture is */
+    size_t n_texts;
     bfn_plan_info plan;
 } picture_run;
+
+/* The record as it stands, and which of the run's pictures the file is. */
+static bfn_status make_texts(picture_run *p, const char *picture)
+{
+    bfn_record *record = p->run->record;
+    if (p->texts != NULL)
+        bfn_record_free_texts(record, p->texts);
+    p->texts = NULL;
+    bfn_status status = bfn_record_set(record, "picture", picture);
+    return status == BFN_OK ? bfn_record_texts(record, &p->texts, &p->n_texts) : status;
+}
 
 static bfn_pictures pictures_of(const picture_run *p, size_t n, const uint8_t *pixels)
 {
@@ -101,8 +49,8 @@ static bfn_pictures pictures_of(const picture_run *p, size_t n, const uint8_t *p
     pictures.pixels = pixels;
     pictures.columns = p->run->v->columns;
     pictures.scale = p->run->v->scale;
-    pictures.texts = p->texts.items;
-    pictures.n_texts = p->texts.n;
+    pictures.texts = p->texts;
+    pictures.n_texts = p->n_texts;
     return pictures;
 }
 
@@ -246,7 +194,11 @@ static int write_film(picture_run *p)
         return 0;
     if (!beside(r->v->out, "film", film) || !beside(r->v->out, "strip", strip))
         return cli_usage(r->command, "-o: the path is too long");
-    bfn_status status = save_film(p, r->pictures_film, film);
+    bfn_status status = make_texts(p, "film");
+    if (status == BFN_OK)
+        status = save_film(p, r->pictures_film, film);
+    if (status == BFN_OK)
+        status = make_texts(p, "strip");
     if (status == BFN_OK)
         status = save_strip(p, r->pictures_film, strip);
     return status == BFN_OK ? 0 : sample_failure(r, status);
@@ -323,17 +275,33 @@ static int check_grid(const picture_run *p)
     return status == BFN_OK ? 0 : sample_failure(p->run, status);
 }
 
-static bfn_status save_each(const picture_run *p, size_t n)
+/* A file of a folder is one sample: its record names that alone. */
+static bfn_status record_one(picture_run *p, uint64_t number)
+{
+    bfn_record *record = p->run->record;
+    size_t scale = p->run->v->scale;
+    bfn_status status = bfn_record_set_count(record, "first", number);
+    if (status == BFN_OK)
+        status = bfn_record_set_count(record, "n", 1);
+    if (status == BFN_OK)
+        status = bfn_record_set_count(record, "scale", scale > 0 ? scale : 1);
+    return status == BFN_OK ? make_texts(p, "grid") : status;
+}
+
+static bfn_status save_each(picture_run *p, size_t n)
 {
     const sample_run *r = p->run;
     bfn_status status = BFN_OK;
     for (size_t i = 0; i < n && status == BFN_OK; i++) {
         char path[PATH_BYTES];
+        uint64_t number = r->v->first + r->done + i;
+        status = record_one(p, number);
         bfn_pictures one = pictures_of(p, 1, p->pixels + i * p->D);
         one.scale = r->v->scale > 0 ? r->v->scale : 1;
         snprintf(path, sizeof path, "%.4000s%s%06" PRIu64 ".png", r->v->out, ends_with(r->v->out, "/") ? "" : "/",
-                 r->v->first + r->done + i);
-        status = bfn_pictures_save_png(r->ctx, path, &one);
+                 number);
+        if (status == BFN_OK)
+            status = bfn_pictures_save_png(r->ctx, path, &one);
     }
     return status;
 }
@@ -442,7 +410,6 @@ static int prepare(picture_run *p)
         return cli_solver_failure(r->command, r->ctx, status, "--method");
     bfn_plan_get_info(plan, &p->plan);
     bfn_plan_destroy(plan);
-    describe(r, &p->plan, &p->texts);
     int code = check_grid(p);
     if (code != 0)
         return code;
@@ -455,7 +422,13 @@ static int prepare(picture_run *p)
         return sample_no_memory(r);
     if (v->film && (r->pictures_film = film_create(p)) == NULL)
         return sample_no_memory(r);
-    return prepare_infill(r);
+    code = prepare_infill(r);
+    if (code == 0)
+        code = sample_record(r);
+    if (code != 0)
+        return code;
+    status = make_texts(p, "grid");
+    return status == BFN_OK ? 0 : sample_failure(r, status);
 }
 
 static int run_chunks(picture_run *p)
@@ -492,7 +465,11 @@ int sample_pictures(sample_run *r)
         code = run_chunks(&p);
     if (code == 0)
         code = write_film(&p);
+    if (code == 0 && r->format == FORMAT_NPY)
+        code = sample_record_beside(r);
     film_destroy(r->pictures_film);
+    if (p.texts != NULL)
+        bfn_record_free_texts(r->record, p.texts);
     free(p.samples);
     free(p.pixels);
     return code;

@@ -7,7 +7,7 @@
 #include "solver_options.h"
 
 #include "bfn/model.h"
-#include "bfn/picture.h"
+#include "bfn/record.h"
 
 #include <stdio.h>
 
@@ -29,6 +29,8 @@ typedef struct sample_values {
     size_t label; /* SIZE_MAX: not given */
     int clip, precision, raw, nonfinite, format, film, preview;
     cli_solver_values solver;
+    /* Of a file that is made again (bfn repro): what its record calls the model, and the checksum that this must have. NULL: a new file. */
+    const char *recorded_model, *wanted_sha256;
 } sample_values;
 
 typedef struct picture_film picture_film;
@@ -45,6 +47,7 @@ typedef struct sample_run {
     bfn_sampler_options sampler;
     unsigned char *known;
     void *known_values; /* int32_t [D] or float [D] */
+    bfn_record *record; /* what makes the samples: kept beside or in the files */
     size_t done;        /* samples of finished chunks */
     bool counting, counted;
 
@@ -64,6 +67,21 @@ enum { SAMPLE_CHUNK_BATCHES = 4 };
 void sample_end_counting(sample_run *r);
 int sample_failure(sample_run *r, bfn_status status);
 int sample_no_memory(const sample_run *r);
+
+/* The whole of bfn sample. The exit code. */
+int sample_run_values(const cli_command *command, sample_values *v);
+extern const cli_option sample_options[];
+extern const size_t sample_n_options;
+#define SAMPLE_VALUES_INIT                                                                                             \
+    {                                                                                                                  \
+        .n = 1, .batch = 8, .seed = 1, .label = SIZE_MAX, .format = FORMAT_AUTO, .solver = CLI_SOLVER_VALUES_INIT      \
+    }
+
+/* ---- sample_record.c ---- */
+/* Fills r->record: everything that the samples depend on, under names that bfn repro reads. The exit code. */
+int sample_record(sample_run *r);
+/* FILE.json beside FILE, for formats that have no place of their own; nothing beside what is no regular file. The exit code. */
+int sample_record_beside(sample_run *r);
 
 /* Everything after loading, for a model of images. The exit code. */
 int sample_pictures(sample_run *r);

@@ -44,7 +44,8 @@ BFN_API BFN_MUST_CHECK bfn_status bfn_pictures_size(bfn_context *ctx, const bfn_
 /* A grid of all of them; a single picture stands alone, without a frame. */
 BFN_API BFN_MUST_CHECK bfn_status bfn_pictures_save_png(bfn_context *ctx, const char *path,
                                                         const bfn_pictures *pictures);
-/* uint8 [n,H,W,C]; in .npz as "arr_0", which is what programs that compute statistics of images expect. labels (may be NULL): int32 [n] as "arr_1". */
+/* uint8 [n,H,W,C]; in .npz as "arr_0", which is what programs that compute statistics of images expect. labels (may be NULL): int32 [n] as
+ * "arr_1". Texts whose keys begin with "bfn." go into an .npz as "provenance": uint8, the bytes of a JSON object (bfn/record.h). */
 BFN_API BFN_MUST_CHECK bfn_status bfn_pictures_save_npy(bfn_context *ctx, const char *path,
                                                         const bfn_pictures *pictures);
 BFN_API BFN_MUST_CHECK bfn_status bfn_pictures_save_npz(bfn_context *ctx, const char *path,

@@ -23,6 +23,8 @@ BFN_API void bfn_record_destroy(bfn_record *record);
 BFN_API BFN_MUST_CHECK bfn_status bfn_record_set(bfn_record *record, const char *key, const char *value);
 BFN_API BFN_MUST_CHECK bfn_status bfn_record_set_count(bfn_record *record, const char *key, uint64_t value);
 BFN_API BFN_MUST_CHECK bfn_status bfn_record_set_number(bfn_record *record, const char *key, double value);
+/* A file that something was made from: its path, and as <key>_sha256 the checksum of its bytes. */
+BFN_API BFN_MUST_CHECK bfn_status bfn_record_set_file(bfn_record *record, const char *key, const char *path);
 BFN_API const char *bfn_record_get(const bfn_record *record, const char *key); /* NULL: no such entry */
 BFN_API size_t bfn_record_n(const bfn_record *record);
 BFN_API const char *bfn_record_key(const bfn_record *record, size_t i);
@@ -38,6 +40,9 @@ BFN_API BFN_MUST_CHECK bfn_status bfn_record_solver(bfn_record *record, const bf
 /* The record as JSON, one object of texts; freed with bfn_record_free_text. BFN_ERR_ARGUMENT: a value that is no UTF-8. */
 BFN_API BFN_MUST_CHECK bfn_status bfn_record_json(const bfn_record *record, char **text);
 BFN_API void bfn_record_free_text(const bfn_record *record, char *text);
+/* The record as text entries of a PNG file, "bfn.<key>"; they live as long as the array. *texts by bfn_record_free_texts. */
+BFN_API BFN_MUST_CHECK bfn_status bfn_record_texts(const bfn_record *record, bfn_picture_text **texts, size_t *n);
+BFN_API void bfn_record_free_texts(const bfn_record *record, bfn_picture_text *texts);
 /* Atomically. */
 BFN_API BFN_MUST_CHECK bfn_status bfn_record_save(bfn_context *ctx, const bfn_record *record, const char *path);
 /* The record of a sample file: by its content PNG or .npz, else path with ".json" behind it. BFN_ERR_INPUT: it holds none. */

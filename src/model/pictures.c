@@ -3,7 +3,7 @@
  * Layout of a grid: 2 pixels between pictures and around them. A board is a table of such grids: title on top, a label above each column
  * and to the left of each row, dark words on white.
  */
-#include "bfn/picture.h"
+#include "bfn/record.h"
 
 #include "io/apng.h"
 #include "io/canvas.h"
@@ -118,20 +118,51 @@ bfn_status bfn_pictures_save_npy(bfn_context *ctx, const char *path, const bfn_p
     return status == BFN_OK ? bfn__npy_save(ctx, path, BFN__DTYPE_U8, 4, shape, p->pixels) : status;
 }
 
+/* The texts "bfn.<key>" as JSON; *out NULL: there are none. */
+static bfn_status provenance(bfn_context *ctx, const bfn_pictures *p, bfn_record **record, char **out)
+{
+    *out = NULL;
+    bfn_status status = bfn_record_create(ctx, record);
+    for (size_t i = 0; i < p->n_texts && status == BFN_OK; i++)
+        if (strncmp(p->texts[i].key, "bfn.", 4) == 0)
+            status = bfn_record_set(*record, p->texts[i].key + 4, p->texts[i].value);
+    return status == BFN_OK && bfn_record_n(*record) > 0 ? bfn_record_json(*record, out) : status;
+}
+
+static bfn__st_tensor tensor(const char *name, bfn__dtype dtype, size_t n, const void *data)
+{
+    return (bfn__st_tensor){.name = name,
+                            .dtype = dtype,
+                            .rank = 1,
+                            .shape = {n},
+                            .count = n,
+                            .bytes = n * bfn__dtype_size(dtype),
+                            .data = data};
+}
+
 bfn_status bfn_pictures_save_npz(bfn_context *ctx, const char *path, const bfn_pictures *p, const int32_t *labels)
 {
     bfn_status status = check(ctx, p);
     if (status != BFN_OK)
         return status;
-    bfn__st_tensor tensors[2] = {
-        {.name = "arr_0", .dtype = BFN__DTYPE_U8, .rank = 4, .shape = {p->n, p->height, p->width, p->channels}},
-        {.name = "arr_1", .dtype = BFN__DTYPE_I32, .rank = 1, .shape = {p->n}}};
-    tensors[0].data = p->pixels;
-    tensors[0].count = tensors[0].bytes = p->n * p->height * p->width * p->channels;
-    tensors[1].data = labels;
-    tensors[1].count = p->n;
-    tensors[1].bytes = p->n * sizeof *labels;
-    return bfn__npz_save(ctx, path, tensors, labels != NULL ? 2 : 1, true);
+    bfn_record *record = NULL;
+    char *json = NULL;
+    status = provenance(ctx, p, &record, &json);
+    bfn__st_tensor tensors[3];
+    size_t n = 0;
+    tensors[n] = tensor("arr_0", BFN__DTYPE_U8, p->n * p->height * p->width * p->channels, p->pixels);
+    tensors[n].rank = 4;
+    memcpy(tensors[n++].shape, (const size_t[]){p->n, p->height, p->width, p->channels}, 4 * sizeof(size_t));
+    if (labels != NULL)
+        tensors[n++] = tensor("arr_1", BFN__DTYPE_I32, p->n, labels);
+    if (json != NULL)
+        tensors[n++] = tensor("provenance", BFN__DTYPE_U8, strlen(json), json);
+    if (status == BFN_OK)
+        status = bfn__npz_save(ctx, path, tensors, n, true);
+    if (json != NULL)
+        bfn_record_free_text(record, json);
+    bfn_record_destroy(record);
+    return status;
 }
 
 bfn_status bfn_pictures_preview(bfn_context *ctx, const bfn_pictures *pictures, size_t max_columns, char **text)

@@ -6,6 +6,9 @@
 #include "bfn/record.h"
 
 #include "base/base.h"
+#include "io/file.h"
+#include "io/limits.h"
+#include "io/sha256.h"
 #include "io/yaml.h"
 #include "model/model_internal.h"
 
@@ -98,6 +101,20 @@ bfn_status bfn_record_set_number(bfn_record *record, const char *key, double val
     char text[BFN__NUMBER_TEXT_MAX];
     bfn__format_number(value, text);
     return bfn_record_set(record, key, text);
+}
+
+bfn_status bfn_record_set_file(bfn_record *record, const char *key, const char *path)
+{
+    char name[80], hex[BFN__SHA256_HEX];
+    bfn__bytes file;
+    bfn_status status = bfn__file_map(record->ctx, path, BFN__LIMIT_FILE_BYTES, &file);
+    if (status != BFN_OK)
+        return status;
+    bfn__sha256_hex(file.data, file.size, hex);
+    bfn__file_unmap(record->ctx, &file);
+    snprintf(name, sizeof name, "%s_sha256", key);
+    status = bfn_record_set(record, key, path);
+    return status == BFN_OK ? bfn_record_set(record, name, hex) : status;
 }
 
 const char *bfn_record_get(const bfn_record *record, const char *key)
@@ -231,4 +248,24 @@ bfn_status bfn_record_solver(bfn_record *record, const bfn_flow *flow, const bfn
     if (status == BFN_OK && flow->kind == BFN_DATA_CONTINUOUS)
         status = bfn_record_set(record, "clip", clips[clip]);
     return status;
+}
+
+bfn_status bfn_record_texts(const bfn_record *record, bfn_picture_text **texts, size_t *n)
+{
+    enum { KEY_BYTES = 72 };
+    *n = record->n;
+    *texts = bfn__calloc(record->ctx, record->n > 0 ? record->n : 1, sizeof **texts + KEY_BYTES);
+    if (*texts == NULL)
+        return BFN_ERR_MEMORY;
+    char *keys = (char *)(*texts + record->n);
+    for (size_t i = 0; i < record->n; i++) {
+        snprintf(keys + i * KEY_BYTES, KEY_BYTES, "bfn.%s", record->entries[i].key);
+        (*texts)[i] = (bfn_picture_text){keys + i * KEY_BYTES, record->entries[i].value};
+    }
+    return BFN_OK;
+}
+
+void bfn_record_free_texts(const bfn_record *record, bfn_picture_text *texts)
+{
+    bfn__free(record->ctx, texts);
 }

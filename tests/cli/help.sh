@@ -1,7 +1,7 @@
 # Help of every command, version, unknown commands.
 source "$BFN_SOURCE_DIR/tests/cli/helper_cli.sh" "$1"
 
-commands="train sample compare eval sweep info plan export selftest bench"
+commands="train sample compare eval sweep repro info plan export selftest bench"
 
 run
 expect 2
