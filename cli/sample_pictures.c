@@ -279,12 +279,9 @@ static int check_grid(const picture_run *p)
 static bfn_status record_one(picture_run *p, uint64_t number)
 {
     bfn_record *record = p->run->record;
-    size_t scale = p->run->v->scale;
     bfn_status status = bfn_record_set_count(record, "first", number);
     if (status == BFN_OK)
         status = bfn_record_set_count(record, "n", 1);
-    if (status == BFN_OK)
-        status = bfn_record_set_count(record, "scale", scale > 0 ? scale : 1);
     return status == BFN_OK ? make_texts(p, "grid") : status;
 }
 

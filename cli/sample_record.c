@@ -35,8 +35,8 @@ static bfn_status add_given(sample_run *r)
         status = bfn_record_set_file(record, "mask", v->mask);
     if (status == BFN_OK && v->columns > 0)
         status = bfn_record_set_count(record, "columns", v->columns);
-    if (status == BFN_OK && v->scale > 0)
-        status = bfn_record_set_count(record, "scale", v->scale);
+    if (status == BFN_OK && (v->scale > 0 || r->format == FORMAT_FOLDER)) /* pictures of a folder are not enlarged */
+        status = bfn_record_set_count(record, "scale", v->scale > 0 ? v->scale : 1);
     return status;
 }
 

@@ -22,7 +22,7 @@ refuse 2 "FILE is missing"
 refuse 4 "nowhere.txt" nowhere.txt
 
 # ---- text ----
-make_model
+make_model --set train.steps=200 --set train.lr=0.01
 model=run/last.safetensors
 run sample --model $model --nfe 5 --n 6 --seed 3 --first 2 -o s.txt
 expect 0
