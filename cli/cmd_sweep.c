@@ -14,7 +14,7 @@
 #include <string.h>
 
 typedef struct sweep_values {
-    const char *model, *out, *preset, *metrics, *dictionary, *title;
+    const char *model, *out, *preset, *metrics, *data, *features, *dictionary, *title;
     sweep_axes axes;
     size_t n, batch, threads, shown;
     uint64_t first;
@@ -45,7 +45,9 @@ static const cli_option options[] = {
     {"n", 'n', "N", CLI_SIZE, AT(n), 1, 1e7, NULL, "samples a cell (default 100)"},
     {"first", 0, "I", CLI_SEED, AT(first), 0, 0, NULL, "number of the first sample (default 0)"},
     {"metric", 0, "LIST", CLI_TEXT, AT(metrics), 0, 0, NULL,
-     "what is measured (--presets lists it; default: what needs no other file), or none: times and samples alone"},
+     "what is measured (--presets lists it; default: all that can be), or none: times and samples alone"},
+    {"data", 'd', "PATH", CLI_TEXT, AT(data), 0, 0, NULL,
+     "what samples are compared with: the text, or the images, that the model was trained on"},
     {"dictionary", 0, "FILE.dic", CLI_TEXT, AT(dictionary), 0, 0, NULL,
      "hunspell dictionary of the metric spell (default: Debian's en_US)"},
     {"show", 0, "N", CLI_SIZE, AT(shown), 1, 64, NULL,
@@ -220,6 +222,8 @@ static int sweep(const cli_command *command, bfn_context *ctx, const sweep_value
     o.n_shown = v->shown;
     o.metrics = v->metrics;
     o.dictionary = v->dictionary;
+    o.data = v->data;
+    o.features = v->features;
     o.title = v->title;
     o.command = text;
     o.model_path = v->model;

@@ -43,8 +43,10 @@ typedef struct bfn_sweep_options {
     size_t batch;   /* samples a network call; 0: 16 */
     size_t n_shown; /* samples a cell that the report shows, at most 64; 0: 8 pictures, 2 texts */
     const char
-        *metrics; /* names separated by commas (bfn_sweep_metric_name); "none"; NULL: those that need nothing else */
+        *metrics; /* names separated by commas (bfn_sweep_metric_name); "none"; NULL: all whose needs are there */
     const char *dictionary; /* of the spelling accuracy; NULL: Debian's en_US */
+    const char *data; /* what samples are compared with: a text, or pictures (a folder, IDX, CIFAR-10, .npz); NULL */
+    const char *features;   /* feature network of the metric frechet; NULL */
     const char *title;      /* of the report; NULL: one is made from the model */
     const char *command;    /* how the sweep was asked for, shown in the report; NULL */
     const char *model_path; /* shown in the report; NULL */
@@ -55,7 +57,7 @@ typedef struct bfn_sweep_options {
 
 #define BFN_SWEEP_OPTIONS_INIT                                                                                         \
     {                                                                                                                  \
-        sizeof(bfn_sweep_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                            \
+        sizeof(bfn_sweep_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                      \
     }
 
 typedef struct bfn_sweep_summary {

@@ -46,12 +46,79 @@ static void close_spell(void *state)
     bfn_speller_close(state);
 }
 
+/* ---- text beside a corpus ---- */
+
+static const bfn__value_kind text_values[] = {
+    {"divergence_1", "divergence of characters from real text", "bits", false, -1, false},
+    {"divergence_2", "divergence of runs of 2 characters from real text", "bits", false, -1, false},
+    {"divergence_3", "divergence of runs of 3 characters from real text", "bits", false, -1, true},
+    {"divergence_4", "divergence of runs of 4 characters from real text", "bits", false, -1, false},
+    {"divergence_5", "divergence of runs of 5 characters from real text", "bits", false, -1, false},
+    {"longest_copy", "longest run copied from the training text", "", false, 0, false},
+    {"mean_copy", "longest copied run, mean over strings", "", false, 0, false},
+};
+
+typedef struct text_state {
+    bfn_context *ctx;
+    bfn_speller *speller; /* bfn_eval_text has one */
+    bfn_text_corpus *corpus;
+} text_state;
+
+static void close_text(void *state)
+{
+    text_state *t = state;
+    bfn_text_corpus_close(t->corpus);
+    bfn_speller_close(t->speller);
+    bfn__free(t->ctx, t);
+}
+
+static bfn_status open_text(bfn__sweep *sweep, void **state)
+{
+    bfn_text_corpus_options o = BFN_TEXT_CORPUS_OPTIONS_INIT;
+    text_state *t = bfn__calloc(sweep->ctx, 1, sizeof *t);
+    if (t == NULL)
+        return BFN_ERR_MEMORY;
+    t->ctx = sweep->ctx;
+    o.model = sweep->model;
+    bfn_status status = bfn_speller_open(sweep->ctx, &t->speller, sweep->options->dictionary);
+    if (status == BFN_OK)
+        status = bfn_text_corpus_open(sweep->ctx, &t->corpus, sweep->options->data, &o);
+    if (status == BFN_OK) {
+        bfn_text_corpus_info info;
+        bfn_text_corpus_get_info(t->corpus, &info);
+        status = bfn_record_set(sweep->header, "data_sha256", info.checksum);
+    }
+    if (status != BFN_OK) {
+        close_text(t);
+        return status;
+    }
+    *state = t;
+    return BFN_OK;
+}
+
+static bfn_status measure_text(void *state, const bfn__sample_set *set, bfn__value *values)
+{
+    text_state *t = state;
+    bfn_text_scores scores;
+    const double none = (double)NAN;
+    bfn_status status = bfn_eval_text(t->speller, t->corpus, set->texts, set->n, &scores);
+    if (status != BFN_OK)
+        return status;
+    for (int i = 0; i < BFN_TEXT_ORDERS; i++)
+        values[i] = (bfn__value){scores.divergence[i], none};
+    values[BFN_TEXT_ORDERS] = (bfn__value){(double)scores.longest_copy, none};
+    values[BFN_TEXT_ORDERS + 1] = (bfn__value){scores.mean_copy, none};
+    return BFN_OK;
+}
+
 /* ---- the table ---- */
 
 #define VALUES(table) table, sizeof(table) / sizeof((table)[0])
 static const bfn__metric metrics[] = {
-    {"spell", "text: words that a dictionary knows, with entropies and duplicates", false, true, VALUES(spell_values),
-     open_spell, measure_spell, close_spell},
+    {"spell", "text: words that a dictionary knows, with entropies and duplicates", false, false, false,
+     VALUES(spell_values), open_spell, measure_spell, close_spell},
+    {"text", "text, needs --data: divergence of runs of 1 to 5 characters from real text, spans copied from it", false,
+     true, false, VALUES(text_values), open_text, measure_text, close_text},
 };
 #undef VALUES
 

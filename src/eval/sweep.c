@@ -25,12 +25,22 @@ static const size_t max_journal_bytes = (size_t)1 << 31;
 
 /* ---- metrics and header ---- */
 
+/* Is there what it needs? */
+static bool has_needs(const bfn__sweep *s, const bfn__metric *metric)
+{
+    return (!metric->needs_data || s->options->data != NULL) &&
+           (!metric->needs_features || s->options->features != NULL);
+}
+
 static bfn_status add_metric(bfn__sweep *s, const bfn__metric *metric)
 {
     bool images = s->info.channels > 0;
     if (metric->images != images)
         return bfn__fail(s->ctx, BFN_ERR_ARGUMENT, "metrics: %s is for %s, this is a model of %s", metric->name,
                          metric->images ? "images" : "text", images ? "images" : "text");
+    if (!has_needs(s, metric))
+        return bfn__fail(s->ctx, BFN_ERR_ARGUMENT, "metrics: %s needs data%s", metric->name,
+                         metric->needs_features ? " and features" : "");
     if (s->n_metrics == BFN__MAX_METRICS || s->n_values + metric->n_values > BFN__MAX_VALUES)
         return bfn__fail(s->ctx, BFN_ERR_ARGUMENT, "metrics: more than %d of them", BFN__MAX_METRICS);
     bfn_status status = metric->open(s, &s->states[s->n_metrics]);
@@ -61,7 +71,7 @@ static bfn_status open_metrics(bfn__sweep *s)
     const char *names = s->options->metrics;
     bfn_status status = BFN_OK;
     for (size_t i = 0; names == NULL && bfn__metric_at(i) != NULL && status == BFN_OK; i++)
-        if (bfn__metric_at(i)->by_itself && bfn__metric_at(i)->images == (s->info.channels > 0))
+        if (has_needs(s, bfn__metric_at(i)) && bfn__metric_at(i)->images == (s->info.channels > 0))
             status = add_metric(s, bfn__metric_at(i));
     if (names == NULL || strcmp(names, "none") == 0)
         return status;

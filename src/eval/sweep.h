@@ -37,8 +37,8 @@ typedef struct bfn__sweep bfn__sweep;
 
 typedef struct bfn__metric {
     const char *name, *text;
-    bool images;    /* is for images, else for text */
-    bool by_itself; /* needs nothing that has to be named: measured when no metric is asked for */
+    bool images;                     /* is for images, else for text */
+    bool needs_data, needs_features; /* of the sweep's options. What is not named is measured when these are there */
     const bfn__value_kind *values;
     size_t n_values;
     /* Opens what it needs, and adds to sweep->header what its numbers depend on (checksums). */

@@ -49,7 +49,7 @@ done
 [ -r /usr/share/hunspell/en_US.dic ] || exit 0
 make_model --set train.steps=60 --set train.lr=0.01
 model=run/last.safetensors
-for preset in $(sed -n 's/^\([a-z0-9]*\)  *.*$/\1/p' presets | grep -vE "^(spell|$)"); do
+for preset in $(sed '/^$/q' presets | sed -n 's/^\([a-z0-9]\{1,\}\)  *.*$/\1/p'); do
     run sweep --model $model --preset $preset --nfe 5 --n 2 --batch 2 --out p-$preset -q
     expect 0
     quiet
@@ -208,6 +208,19 @@ run sweep --model $model --methods ode2m --grids time,list:0.001,0.5,1 --nfe 3 -
 expect 0
 grep -q '^ode2m,,2,2,"list:0.001,0.5,1",0.001,' lists/results.csv || fail "a list of times"
 grep -q accuracy lists/results.csv && fail "--metric none measures"
+
+# a text to compare with adds its metrics
+run sweep --model $model --methods ode2m --nfe 3,5 --n 4 --data words.txt --out compared -q
+expect 0
+quiet
+head -1 compared/results.csv | grep -q ",accuracy,.*,divergence_3,.*,longest_copy,mean_copy,.*,data_sha256,metrics$" || fail "columns: $(head -1 compared/results.csv)"
+grep -q ",$(sha256sum <words.txt | cut -c1-64),\"spell,text\"$" compared/results.csv || fail "checksum of the text"
+awk -F, 'NR == 1 {for (i = 1; i <= NF; i++) at[$i] = i; next}
+    {d = $at["divergence_3"]; if (!(d > 0 && d < 1) || $at["longest_copy"] < 1 || $at["mean_copy"] > $at["longest_copy"]) exit 1}' compared/results.csv || fail "scores of text"
+[ "$(check_report compared/report.html)" -eq 2 ] || fail "report of two metrics"
+grep -q "<h2>Divergence of runs of 3 characters from real text against evaluations</h2>" compared/report.html || fail "report: no plot of the second metric"
+refuse 2 "metrics: text needs data" --model $model --metric text --out other
+refuse 4 "nowhere" --model $model --data nowhere --out other
 
 # ---- images ----
 make_images digits 20 8 8
