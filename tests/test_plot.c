@@ -1,6 +1,7 @@
 /* test_plot.c: SVG plots: well-formed text, round ticks, points where they belong, gaps, long curves, odd data, locale. */
 #include "helper_fixture.h"
 #include "io/file.h"
+#include "io/markup.h"
 #include "io/plot.h"
 
 #include <setjmp.h>
@@ -18,7 +19,8 @@
 static void assert_well_formed(const char *svg)
 {
     int depth = 0, digits = 0;
-    assert_int_equal(strncmp(svg, "<svg xmlns=\"http://www.w3.org/2000/svg\"", 39), 0);
+    assert_true(strncmp(svg, "<svg xmlns=\"http://www.w3.org/2000/svg\"", 39) == 0 ||
+                strncmp(svg, "<svg class=\"plot\" viewBox=\"", 27) == 0);
     assert_null(strstr(svg, "nan"));
     assert_null(strstr(svg, "inf"));
     for (const char *s = svg; *s != '\0'; s++) {
@@ -123,7 +125,7 @@ static void test_short_log_axis(void **state)
 {
     (void)state;
     static const double x[] = {0, 1}, first[] = {3.3, 12.0}, second[] = {3.405, 3.462};
-    const bfn__curve curves[] = {{"", 2, x, first}, {"", 2, x, second}};
+    const bfn__curve curves[] = {{.name = "", .n = 2, .x = x, .y = first}, {.name = "", .n = 2, .x = x, .y = second}};
     bfn__plot plot = {.log_y = true, .n_curves = 1, .curves = curves};
     char *svg = plot_text(&plot);
     static const char *const words[] = {">4<", ">6<", ">8<", ">10<", ">12<"};
@@ -277,6 +279,77 @@ static void test_locale(void **state)
     bfn__free(ctx, other);
 }
 
+/* In a page: 380 wide without 46 + 16 of margins, so log10 of 10..1000 with 3 % of room at both ends lies on 318 pixels from 46 on; 300
+ * high without 30 + 48, y from 0 to 1. */
+static void test_page(void **state)
+{
+    (void)state;
+    static const double x[] = {10, 100, 1000}, y[] = {0.25, 0.5, 0.75}, low[] = {0.0, 0.25, (double)NAN},
+                        high[] = {0.5, 1.0, 1.0}, ticks[] = {10, 11, 100, 1000};
+    const bfn__curve curve = {
+        .name = "a < b", .n = 3, .x = x, .y = y, .low = low, .high = high, .mark = 2, .style = "k0"};
+    const bfn__plot plot = {.title = "T",
+                            .x_label = "evaluations",
+                            .y_label = "score",
+                            .log_x = true,
+                            .x_ticks = ticks,
+                            .n_x_ticks = 4,
+                            .page = true,
+                            .width = 380,
+                            .height = 300,
+                            .n_curves = 1,
+                            .curves = &curve};
+    char *svg = plot_text(&plot);
+    const double left = 46 + 318 * 0.03 / 1.06, right = 46 + 318 * 1.03 / 1.06;
+    char wanted[128];
+    (void)snprintf(wanted, sizeof wanted, "<path class=\"c k0\" d=\"M%.1f 196.5L205.0 141.0L%.1f 85.5\"/>", left,
+                   right);
+    assert_has(svg, wanted);
+    (void)snprintf(wanted, sizeof wanted, "<path class=\"b k0\" d=\"M%.1f 141.0L205.0 30.0L205.0 196.5L%.1f 252.0Z\"/>",
+                   left, left);
+    assert_has(svg, wanted);
+    assert_int_equal(count(svg, "<path class=\"m k0\""), 3);
+    assert_has(svg, "<title>a &lt; b at 100: 0.5000 ± 0.5000</title>");
+    assert_int_equal(count(svg, "text-anchor=\"middle\""), 4); /* 11 is too near to 10 for a label; the axis has one */
+    assert_int_equal(count(svg, "<path class=\"a\""), 5);      /* but all marks are there */
+    assert_null(strstr(svg, "<style"));
+    assert_null(strstr(svg, "#"));
+    assert_has(svg, "role=\"img\" aria-label=\"T\"");
+    assert_int_equal(count(svg, ">score</text>"), 1);
+    bfn__free(ctx, svg);
+}
+
+static void test_log_x(void **state)
+{
+    (void)state;
+    static const double x[] = {-1, 0, 1, 100}, y[] = {1, 1, 1, 2};
+    const bfn__curve curve = {.name = "x", .n = 4, .x = x, .y = y};
+    const bfn__plot plot = {.log_x = true, .y_low = -3.0, .y_high = 5.0, .n_curves = 1, .curves = &curve};
+    char *svg = plot_text(&plot);
+    assert_has(svg, ">100</text>");
+    assert_has(svg, ">10</text>");
+    assert_has(svg, ">-4</text>"); /* the range that was asked for, in whole steps */
+    assert_has(svg, ">6</text>");
+    assert_int_equal(count(svg, "<path class=\"c\""), 1);
+    bfn__free(ctx, svg);
+}
+
+static void test_markup(void **state)
+{
+    (void)state;
+    bfn__markup m = {.ctx = ctx};
+    bfn__markup_fixed(&m, -0.05, 1);
+    bfn__markup_text(&m, " ");
+    bfn__markup_fixed(&m, 1.2345, 3);
+    bfn__markup_text(&m, " ");
+    bfn__markup_fixed(&m, 12.5, 0);
+    bfn__markup_add(&m, " %d ", 7);
+    bfn__markup_escaped(&m, "a&<\"é\x01");
+    assert_string_equal(m.data, "-0.1 1.235 13 7 a&amp;&lt;&quot;é?");
+    assert_int_equal(m.n, strlen(m.data));
+    bfn__free(ctx, m.data);
+}
+
 static bfn_status run(bfn_context *context, void *arg)
 {
     static const double x[] = {0, 1}, y[] = {1, 2};
@@ -305,6 +378,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_odd_words, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused, setup_scratch, teardown_scratch),
         cmocka_unit_test_setup_teardown(test_locale, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_page, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_log_x, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_markup, setup, teardown),
         cmocka_unit_test_setup_teardown(test_out_of_memory, setup_scratch, teardown_scratch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
