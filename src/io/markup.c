@@ -63,12 +63,12 @@ void bfn__markup_coordinate(bfn__markup *m, double value)
     bfn__markup_fixed(m, value, 1);
 }
 
-void bfn__markup_escaped(bfn__markup *m, const char *s)
+void bfn__markup_escaped(bfn__markup *m, const char *text)
 {
-    size_t n = strlen(s);
+    size_t n = strlen(text);
     for (size_t i = 0; i < n;) {
         uint32_t code = 0;
-        size_t length = bfn__utf8_decode(s + i, n - i, &code);
+        size_t length = bfn__utf8_decode(text + i, n - i, &code);
         const char *entity = code == '&'   ? "&amp;"
                              : code == '<' ? "&lt;"
                              : code == '>' ? "&gt;"
@@ -79,7 +79,7 @@ void bfn__markup_escaped(bfn__markup *m, const char *s)
         else if (entity != NULL)
             bfn__markup_text(m, entity);
         else
-            bfn__markup_bytes(m, s + i, length);
+            bfn__markup_bytes(m, text + i, length);
         i += length > 0 ? length : 1;
     }
 }
