@@ -174,13 +174,16 @@ run train told.yaml --data digits --out told -q
 expect 0
 run sample --model told/last.safetensors --nfe 2 --n 1 --first 6 -o turn.npz
 expect 0
-for class in 2 1; do
-    run sample --model told/last.safetensors --nfe 2 --n 1 --first 6 --class $class -o $class.npz
-    expect 0
-done
 grep -aq arr_1.npy turn.npz || fail "the classes are not in the file"
-cmp -s turn.npz 2.npz || fail "sample 6 of 4 classes in turn is not of class 2"
-cmp -s turn.npz 1.npz && fail "--class makes no difference"
+run sample --model told/last.safetensors --nfe 2 --n 1 --first 6 -o turn.npy
+expect 0
+for class in 2 1; do
+    run sample --model told/last.safetensors --nfe 2 --n 1 --first 6 --class $class -o $class.npy
+    expect 0
+    grep -qF "\"class\": \"$class\"" $class.npy.json || fail "the record does not say the class"
+done
+cmp -s turn.npy 2.npy || fail "sample 6 of 4 classes in turn is not of class 2"
+cmp -s turn.npy 1.npy && fail "--class makes no difference"
 run sample --model told/last.safetensors --nfe 2 --class 4 -o x.png
 expect 2
 says "needs 0 to 3"
