@@ -97,6 +97,15 @@ int cli_check_output(const cli_command *command, const char *path); /* a file ca
 int cli_check_folder(const cli_command *command,
                      const char *path); /* ... in this folder, which is made where it is not there */
 
+/* ---- outfile.c: a file written piece by piece that appears under its name when all of it is on the disk. false: errno ---- */
+typedef struct cli_outfile {
+    FILE *file; /* NULL: not open */
+    char *path, *temporary;
+} cli_outfile;
+bool cli_outfile_open(cli_outfile *o, const char *path);
+bool cli_outfile_commit(cli_outfile *o);
+void cli_outfile_abort(cli_outfile *o); /* what was written is gone; an empty one is fine */
+
 /* ---- terminal.c ---- */
 bool cli_is_terminal(int descriptor); /* a terminal that understands escape sequences (TERM is set and not "dumb") */
 bool cli_colour(int descriptor);      /* ... and NO_COLOR is not set */

@@ -5,9 +5,11 @@
  * made in chunks and written as they come; .npy needs its whole array first.
  */
 #include "sample_run.h"
+#include "signals.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,18 +108,18 @@ static int open_output(sample_run *r)
     r->out = stdout;
     if (r->v->out == NULL || r->format == FORMAT_NPY)
         return 0;
-    r->out = fopen(r->v->out, "we");
-    return r->out != NULL ? 0 : fail_write(r);
+    r->out = NULL;
+    if (!cli_outfile_open(&r->outfile, r->v->out))
+        return fail_write(r);
+    r->out = r->outfile.file;
+    return 0;
 }
 
 static int close_output(sample_run *r)
 {
-    bool good = r->out == NULL || (fflush(r->out) == 0 && !ferror(r->out));
-    int code = good ? 0 : fail_write(r);
-    if (r->out != NULL && r->out != stdout && fclose(r->out) != 0 && code == 0)
-        code = fail_write(r);
-    r->out = NULL;
-    return code;
+    bool good = r->outfile.file != NULL ? cli_outfile_commit(&r->outfile)
+                                        : r->out == NULL || (fflush(r->out) == 0 && !ferror(r->out));
+    return good ? 0 : fail_write(r);
 }
 
 /* ---- the run ---- */
@@ -125,6 +127,8 @@ static int close_output(sample_run *r)
 static int on_step(void *user, const bfn_sample_step *step)
 {
     sample_run *r = user;
+    if (cli_signals_caught() != 0)
+        return 1;
     if (r->film != NULL)
         return cli_film_step(r->film, step);
     if (r->pictures_film != NULL)
@@ -148,6 +152,8 @@ void sample_end_counting(sample_run *r)
 int sample_failure(sample_run *r, bfn_status status)
 {
     sample_end_counting(r);
+    if (status == BFN_CANCELLED && cli_signals_caught() != 0) /* who asked for it knows */
+        return cli_signals_caught() == SIGTERM ? CLI_EXIT_SIGTERM : CLI_EXIT_SIGINT;
     return cli_fail(r->command, r->ctx, status);
 }
 
@@ -283,8 +289,7 @@ static int sample_text(sample_run *r)
         code = sample_chunks(r);
     if (code == 0)
         code = close_output(r);
-    else if (r->out != NULL && r->out != stdout)
-        fclose(r->out);
+    cli_outfile_abort(&r->outfile); /* where it was not committed */
     if (code == 0 && r->v->out != NULL)
         code = sample_record_beside(r);
     cli_film_destroy(r->film);
@@ -311,6 +316,8 @@ static int usage_errors(sample_run *r, sample_values *v)
 int sample_run_values(const cli_command *command, sample_values *v)
 {
     sample_run r = {.command = command, .v = v};
+    if (v->out != NULL) /* an interruption leaves no half of a file */
+        (void)cli_signals_watch();
     bfn_status status = cli_context(command, v->threads, &r.ctx);
     if (status != BFN_OK)
         return (int)status;

@@ -55,7 +55,8 @@ typedef struct sample_run {
     cli_film *film;
     int32_t *samples; /* a chunk, or all of them for npy */
     char *text;       /* 4 D + 1 */
-    FILE *out;
+    FILE *out;        /* standard output, or that of outfile */
+    cli_outfile outfile;
 
     /* pictures */
     picture_film *pictures_film;

@@ -75,7 +75,7 @@ void bfn__format_number(double value, char out[BFN__NUMBER_TEXT_MAX])
 {
     locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     locale_t before = plain != (locale_t)0 ? uselocale(plain) : (locale_t)0;
-    bool whole = fabs(value) < 1e9 && value == floor(value); /* 30, not 3e+01 */
+    bool whole = fabs(value) <= 1e9 && value == floor(value); /* 30, not 3e+01 */
     for (int digits = whole ? 10 : 1; digits <= 17; digits++) {
         (void)snprintf(out, BFN__NUMBER_TEXT_MAX, "%.*g", digits, value);
         if (strtod(out, NULL) == value)

@@ -72,3 +72,10 @@ YAML
     run train tiny.yaml --data words.txt --out run "$@"
     expect 0
 }
+
+# A locale "comma" in the working folder whose decimal mark is a comma; it is used by LOCPATH=$PWD LC_ALL=comma.
+make_comma_locale() {
+    printf 'LC_NUMERIC\ndecimal_point ","\nthousands_sep "."\ngrouping 3;3\nEND LC_NUMERIC\n' >comma.src
+    localedef -c -i comma.src ./comma >/dev/null 2>&1
+    LOCPATH=$PWD LC_ALL=comma bash -c 'printf "%.1f" 1,5' 2>/dev/null | grep -qx 1,5 || fail "localedef made no locale"
+}

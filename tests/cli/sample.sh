@@ -95,6 +95,29 @@ cmp -s closed.txt twelve || fail "closed streams: messages in the output"
 code=${PIPESTATUS[0]}
 expect 5
 
+# a file appears when it is whole: an interruption leaves the old one
+cp text.txt old
+for signal in INT TERM; do
+    "$bfn" sample --model $model --nfe 1000 --n 100000 -o text.txt >out 2>err &
+    pid=$!
+    for i in $(seq 200); do
+        ls | grep -q "^text.txt.tmp-" && break
+        sleep 0.05
+    done
+    ls | grep -q "^text.txt.tmp-" || fail "it did not start"
+    kill -$signal $pid
+    wait $pid
+    code=$?
+    [ $signal = INT ] && expect 130 || expect 143
+    cmp -s text.txt old || fail "an interruption changes the old file"
+    ls | grep -q tmp- && fail "an interruption leaves a temporary file"
+done
+ln -s text.txt link.txt
+run sample --model $model --nfe 5 --seed 7 -o link.txt
+expect 0
+[ -L link.txt ] || fail "-o replaces a symbolic link"
+cmp -s text.txt <(head -1 twelve) || fail "-o through a symbolic link"
+
 # models
 run sample --model nowhere
 expect 4
