@@ -73,9 +73,13 @@ YAML
     expect 0
 }
 
-# A locale "comma" in the working folder whose decimal mark is a comma; it is used by LOCPATH=$PWD LC_ALL=comma.
+# A locale "comma" in the working folder whose decimal mark is a comma, and `run` in it.
 make_comma_locale() {
     printf 'LC_NUMERIC\ndecimal_point ","\nthousands_sep "."\ngrouping 3;3\nEND LC_NUMERIC\n' >comma.src
     localedef -c -i comma.src ./comma >/dev/null 2>&1
-    LOCPATH=$PWD LC_ALL=comma bash -c 'printf "%.1f" 1,5' 2>/dev/null | grep -qx 1,5 || fail "localedef made no locale"
+    env LOCPATH="$PWD" LC_ALL=comma bash -c 'printf "%.1f" 1,5' 2>/dev/null | grep -qx 1,5 || fail "localedef made no locale"
+}
+run_comma() {
+    env LOCPATH="$PWD" LC_ALL=comma "$bfn" "$@" >out 2>err
+    code=$?
 }

@@ -21,8 +21,8 @@ quiet
 cmp -s run/last.safetensors again/last.safetensors || fail "the stored configuration gives another run"
 
 # the environment makes no difference
-comma=$(locale -a 2>/dev/null | grep -m 1 -E '^(de|fr|it|es)_') # a locale with a decimal comma, where there is one
-TERM=dumb LC_ALL=${comma:-C} run train tiny.yaml --data words.txt --out german
+make_comma_locale
+TERM=dumb run_comma train tiny.yaml --data words.txt --out german
 expect 0
 cmp -s run/last.safetensors german/last.safetensors || fail "a locale changes the run"
 

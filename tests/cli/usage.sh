@@ -64,6 +64,27 @@ wrong "--seconds: found \"0\"" bench --seconds 0
 wrong "--only: found \"sound\", allowed: text, images" bench --only sound
 wrong "--n-head: found 3, must divide --n-embd, which is 64" bench --n-embd 64 --n-head 3
 wrong "a measure is missing" eval
+# every option of every command that takes a number: silly ones are refused with the bounds
+n_numbers=0
+for command in $("$bfn" help | sed -n '/^Commands/,/^Examples/s/^  \([a-z]*\) .*/\1/p'); do
+    case $command in help | version) continue ;; esac
+    for option in $("$bfn" help $command | sed -n 's/^  .*\(--[a-z-]*\) [A-Z].*/\1/p'); do
+        run $command $option=10x
+        range=$(sed -n 's/.*found "10x", needs a \(whole \)*number from \([^ ]*\) to \([^ ]*\) .*/\2 \3/p' err)
+        [ -n "$range" ] || continue
+        n_numbers=$((n_numbers + 1))
+        for bad in "" nan 0x10 1,5 1e400 -1e30; do
+            wrong "$option: found \"$bad\", needs a" $command $option="$bad"
+            grep -q " from ${range% *} to ${range#* } " err || fail "$command $option $bad: another range"
+        done
+        for bad in -1 2147483648 1e12; do # within the range of some
+            awk -v x=$bad -v r="$range" 'BEGIN { split(r, b); exit !(x < b[1] || x > b[2]) }' || continue
+            wrong "$option: found \"$bad\", needs a" $command $option=$bad
+        done
+    done
+done
+[ $n_numbers -ge 30 ] || fail "only $n_numbers options take numbers?"
+
 run bench --model m # not after minutes of measuring
 expect 4
 [ ! -s out ] || fail "the model is looked for after the measurements"
