@@ -41,8 +41,13 @@ static void begin(void)
     faults.ready = true;
     faults.folder = getenv("FAULTS_FOLDER");
     const char *plan = getenv("FAULTS"), *list = getenv("FAULTS_LIST");
-    if (plan != NULL && sscanf(plan, "%7s %d %d", faults.mode, &faults.at, &faults.error) < 2)
-        abort();
+    if (plan != NULL) {
+        size_t n = strcspn(plan, " ");
+        char *rest = NULL;
+        snprintf(faults.mode, sizeof faults.mode, "%.*s", (int)n, plan);
+        faults.at = (int)strtol(plan + n, &rest, 10);
+        faults.error = (int)strtol(rest, NULL, 10);
+    }
     if (list != NULL)
         faults.list = REAL(open)(list, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 }
