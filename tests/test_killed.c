@@ -323,7 +323,11 @@ static void test_killed_again_and_again(void **state)
     }
     assert_true(code == 0 || is_done(code));
     assert_true(kills >= 3);
-    check_same("killed again and again", false);
+    /* step-000000004 may never have been: killed in time, the run goes on from best to best */
+    static const char *const names[] = {"last.safetensors", "best.safetensors", "config.yaml",
+                                        "log.jsonl",        "samples.txt",      "loss.svg"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        check_same_file("killed again and again", names[i]);
 }
 
 /* Calls whose failure changes nothing that anybody could miss. */
