@@ -359,8 +359,8 @@ const cli_command cli_command_sample = {
     "  bfn sample --model m.safetensors --method ode2m --corrector --nfe 20 --film\n"
     "  bfn sample --model m.safetensors --infill \"the ____ of the\" --n 5\n"
     "  bfn sample --model m.safetensors --n 1000 --format npy -o samples.npy\n"
-    "  bfn sample --model images.safetensors --n 64 --nfe 20 -o grid.png --preview\n"
-    "  bfn sample --model images.safetensors --n 16 --nfe 50 -o grid.png --film\n"
+    "  bfn sample --model images.safetensors --start moments --n 64 --nfe 20 -o grid.png --preview\n"
+    "  bfn sample --model images.safetensors --start moments --n 16 --nfe 50 -o grid.png --film\n"
     "  bfn sample --model images.safetensors --n 10000 --batch 64 -o samples.npz\n"
     "  bfn sample --model images.safetensors --infill half.png --mask mask.png --n 9 -o filled.png",
     run,

@@ -34,7 +34,7 @@ typedef struct cli_solver_values {
     {"eta", 0, "T", CLI_REAL, (at) + offsetof(cli_solver_values, eta), 0, 0.5, NULL,                                                  \
      "first time (default: 0 for bfn, 0.001 for text, 0.01 for continuous data)"},                                                   \
     {"start", 0, "KIND", CLI_CHOICE, (at) + offsetof(cli_solver_values, start), 0, 0, "zero|moments",                                 \
-     "initial state: zero mean, or the data's stored moments (default zero)"},                                                       \
+     "initial state: zero mean, or the data's stored moments, which pictures gain much from (default zero)"},                                                       \
     {"last", 0, "KIND", CLI_CHOICE, (at) + offsetof(cli_solver_values, last), 0, 0, "default|predict|update|call",                    \
      "last step: predict (the last prediction is the sample), update, or call the network once more at the end"},                    \
     {"corrector", 0, NULL, CLI_FLAG, (at) + offsetof(cli_solver_values, corrector), 0, 0, NULL,                                       \

@@ -1,5 +1,7 @@
 /* test_train_images.c: training on pictures: resuming exactly for every kind of flow, learning, what the run folder shows, the bound. */
 #include "bfn/eval.h"
+#include "bfn/model.h"
+#include "bfn/picture.h"
 #include "bfn/train.h"
 #include "helper_images.h"
 #include "io/file.h"
@@ -222,6 +224,61 @@ static void test_classes_are_told(void **p)
 }
 
 /* What a run shows: grids with their settings inside, a plot, a log. */
+/* The last grid is what the saved averages give: sde2m from the moments, the run's seed, f32. */
+static void test_grid_is_a_sample(void **p)
+{
+    state *s = *p;
+    static const char *const configs[] = {continuous, discretised, binary};
+    for (size_t k = 0; k < 3; k++) {
+        watcher w = {0};
+        char run[8], name[32], path[PATH_BYTES];
+        union {
+            float values[3 * 64];
+            int32_t classes[3 * 64];
+        } samples;
+        uint8_t pixels[3 * 64];
+        bfn_model *model;
+        bfn_model_info info;
+        bfn_model_options o = BFN_MODEL_OPTIONS_INIT;
+        bfn_solver_options solver = BFN_SOLVER_OPTIONS_INIT;
+        bfn_sampler_options sampler = BFN_SAMPLER_OPTIONS_INIT;
+        snprintf(run, sizeof run, "g%zu", k);
+        assert_int_equal(train(s, run, configs[k], &w, 0, NULL, 0), BFN_OK);
+        snprintf(name, sizeof name, "%s/last.safetensors", run);
+        path_in(s, name, path);
+        o.precision = BFN_PRECISION_F32;
+        assert_int_equal(bfn_model_load(s->ctx, &model, path, &o), BFN_OK);
+        bfn_model_get_info(model, &info);
+        solver.method = BFN_METHOD_SDE2M;
+        solver.n_evaluations = 3;
+        solver.start = BFN_START_MOMENTS;
+        sampler.seed = 1;
+        assert_int_equal(bfn_model_sample(model, &solver, &sampler, 0, 3, &samples), BFN_OK);
+        bfn_samples_to_pixels(&info.flow, sizeof pixels, &samples, pixels);
+        bfn_pictures grid = BFN_PICTURES_INIT;
+        grid.n = 3;
+        grid.height = grid.width = 8;
+        grid.channels = 1;
+        grid.pixels = pixels;
+        bfn__image is, was;
+        path_in(s, "again.png", path);
+        assert_int_equal(bfn_pictures_save_png(s->ctx, path, &grid), BFN_OK);
+        assert_int_equal(bfn__png_load(s->ctx, path, &is), BFN_OK);
+        snprintf(name, sizeof name, "%s/samples-6.png", run);
+        path_in(s, name, path);
+        assert_int_equal(bfn__png_load(s->ctx, path, &was), BFN_OK);
+        assert_true(is.H == was.H && is.W == was.W);
+        size_t differ = 0;
+        for (size_t i = 0; i < is.H * is.W; i++) /* one level: batches and kernels of training round otherwise */
+            differ += abs((int)is.pixels[i] - (int)was.pixels[i]) > 1;
+        if (differ > 0)
+            fail_msg("%s: %zu of %zu pixels differ", run, differ, is.H * is.W);
+        bfn__image_free(s->ctx, &is);
+        bfn__image_free(s->ctx, &was);
+        bfn_model_destroy(model);
+    }
+}
+
 static void test_run_folder(void **p)
 {
     state *s = *p;
@@ -320,6 +377,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_resume_is_exact, setup, teardown),
         cmocka_unit_test_setup_teardown(test_learning, setup, teardown),
         cmocka_unit_test_setup_teardown(test_classes_are_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_grid_is_a_sample, setup, teardown),
         cmocka_unit_test_setup_teardown(test_run_folder, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bound, setup, teardown),

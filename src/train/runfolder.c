@@ -315,8 +315,11 @@ static void log_pictures(bfn__trainer *tr)
     snprintf(name, sizeof name, "samples-%s.png", step);
     bfn__run_path(tr, name, tr->sample_text);
     bfn__run_path(tr, "samples.png", newest);
-    const bfn_picture_text texts[] = {
-        {"bfn.step", step}, {"bfn.seed", seed}, {"bfn.method", "sde2m"}, {"bfn.evaluations", nfe}};
+    const bfn_picture_text texts[] = {{"bfn.step", step},
+                                      {"bfn.seed", seed},
+                                      {"bfn.method", "sde2m"},
+                                      {"bfn.evaluations", nfe},
+                                      {"bfn.start", "moments"}};
     bfn_pictures grid = BFN_PICTURES_INIT;
     bfn_samples_to_pixels(&tr->flow, n * tr->D, tr->samples, tr->sample_pixels);
     grid.n = n;

@@ -105,6 +105,7 @@ static bfn_status compile(bfn__trainer *tr)
     return bfn__exec_create(tr->ctx, &tr->exec, tr->net, &options);
 }
 
+/* Pictures start from their moments: without the mean, which their first states carry already, they come out grey and alike. */
 static bfn_status prepare_sampler(bfn__trainer *tr)
 {
     const bfn__config *c = &tr->config;
@@ -114,6 +115,10 @@ static bfn_status prepare_sampler(bfn__trainer *tr)
     bfn_sampler_options options = BFN_SAMPLER_OPTIONS_INIT;
     solver.method = BFN_METHOD_SDE2M;
     solver.n_evaluations = c->train.sample_nfe;
+    if (c->data.kind == BFN__FORM_IMAGE) {
+        solver.start = BFN_START_MOMENTS;
+        options.moments = (bfn_moments){tr->data.mean, tr->data.variance};
+    }
     options.seed = c->train.seed;
     options.batch = c->train.sample_n < c->train.batch ? c->train.sample_n : c->train.batch;
     bfn_plan *plan;
@@ -166,9 +171,9 @@ static bfn_status prepare(bfn__trainer *tr, const bfn__config *stored, const bfn
     if (status == BFN_OK)
         status = compile(tr);
     if (status == BFN_OK)
-        status = prepare_sampler(tr);
-    if (status == BFN_OK)
         status = bfn__dataset_describe(tr->set, &tr->data);
+    if (status == BFN_OK)
+        status = prepare_sampler(tr);
     return status == BFN_OK ? bfn__data_info_check_labels(tr->ctx, &tr->data, tr->net, tr->options->data_path) : status;
 }
 
