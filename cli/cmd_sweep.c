@@ -48,6 +48,8 @@ static const cli_option options[] = {
      "what is measured (--presets lists it; default: all that can be), or none: times and samples alone"},
     {"data", 'd', "PATH", CLI_TEXT, AT(data), 0, 0, NULL,
      "what samples are compared with: the text, or the images, that the model was trained on"},
+    {"features", 0, "FILE", CLI_TEXT, AT(features), 0, 0, NULL,
+     "feature network of the metric frechet: Inception-v3, or a classifier of bfn classifier"},
     {"dictionary", 0, "FILE.dic", CLI_TEXT, AT(dictionary), 0, 0, NULL,
      "hunspell dictionary of the metric spell (default: Debian's en_US)"},
     {"show", 0, "N", CLI_SIZE, AT(shown), 1, 64, NULL,

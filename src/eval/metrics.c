@@ -1,5 +1,5 @@
 /* metrics.c: what a sweep can measure: one table of metrics, each with the numbers that it gives. A new metric is a row here. */
-#include "eval/sweep.h"
+#include "eval/metric_frechet.h"
 
 #include <math.h>
 #include <string.h>
@@ -111,14 +111,23 @@ static bfn_status measure_text(void *state, const bfn__sample_set *set, bfn__val
     return BFN_OK;
 }
 
+/* ---- images in features ---- */
+
+static const bfn__value_kind frechet_values[] = {
+    {"frechet", "Fréchet distance in classifier features", "", true, -1, true},
+    {"kernel_distance", "kernel distance in the same features", "", true, -1, false},
+};
+
 /* ---- the table ---- */
 
 #define VALUES(table) table, sizeof(table) / sizeof((table)[0])
 static const bfn__metric metrics[] = {
     {"spell", "text: words that a dictionary knows, with entropies and duplicates", false, false, false,
-     VALUES(spell_values), open_spell, measure_spell, close_spell},
+     VALUES(spell_values), open_spell, measure_spell, close_spell, NULL},
     {"text", "text, needs --data: divergence of runs of 1 to 5 characters from real text, spans copied from it", false,
-     true, false, VALUES(text_values), open_text, measure_text, close_text},
+     true, false, VALUES(text_values), open_text, measure_text, close_text, NULL},
+    {"frechet", "images, needs --data and --features: Fréchet and kernel distance to the training images", true, true,
+     true, VALUES(frechet_values), bfn__frechet_open, bfn__frechet_measure, bfn__frechet_close, bfn__frechet_label},
 };
 #undef VALUES
 

@@ -47,8 +47,11 @@ static bfn_status add_metric(bfn__sweep *s, const bfn__metric *metric)
     if (status != BFN_OK)
         return status;
     s->metrics[s->n_metrics++] = metric;
+    bfn__value_kind *values = s->values + s->n_values;
     for (size_t i = 0; i < metric->n_values; i++)
         s->values[s->n_values++] = metric->values[i];
+    if (metric->label != NULL)
+        metric->label(s->states[s->n_metrics - 1], values);
     return BFN_OK;
 }
 

@@ -45,6 +45,8 @@ typedef struct bfn__metric {
     bfn_status (*open)(bfn__sweep *sweep, void **state);
     bfn_status (*measure)(void *state, const bfn__sample_set *set, bfn__value *values);
     void (*close)(void *state);
+    void (*label)(void *state,
+                  bfn__value_kind *values); /* other words for its values, by what was opened; NULL: none */
 } bfn__metric;
 
 double bfn__value_scale(const bfn__value_kind *kind); /* from the number to what is shown: 100 for "%" */
