@@ -56,9 +56,8 @@ static void finish_point(const bfn__sweep *s, bfn__point *p, const bfn__value *s
     p->seconds /= n;
     for (size_t i = 0; i < s->n_values; i++) {
         double mean = p->values[i].value / n, spread = fmax(0.0, squares[i].value / n - mean * mean);
-        p->values[i].error = s->values[i].has_error ? sqrt(p->values[i].error) / n
-                             : n > 1.0              ? sqrt(spread / (n - 1.0))
-                                                    : (double)NAN;
+        double own = sqrt(p->values[i].error) / n, of_seeds = n > 1.0 ? sqrt(spread / (n - 1.0)) : (double)NAN;
+        p->values[i].error = s->values[i].has_error && isfinite(own) ? own : of_seeds;
         p->values[i].value = mean;
     }
 }

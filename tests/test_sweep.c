@@ -1,0 +1,283 @@
+/* test_sweep.c: cells of a sweep are what direct calls of the library give; means over seeds; where curves reach another; callbacks. */
+#include "helper_fixture.h"
+#include "helper_images.h"
+
+#include "bfn/frechet.h"
+#include "bfn/picture.h"
+#include "bfn/sweep.h"
+#include "eval/series.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { H = 8, D = H * H, N = 40 };
+static const char yaml[] = "data: {kind: image, height: 8, width: 8, channels: 1}\n"
+                           "network: {class: unet_vdm, embedding_dim: 8, n_blocks: 1, norm_groups: 4}\n"
+                           "flow: {kind: continuous}\n";
+
+static bfn_model *model;
+
+static bfn_sweep_cell cell_of(bfn_method method, size_t evaluations, uint64_t seed)
+{
+    bfn_sweep_cell cell = {.solver = BFN_SOLVER_OPTIONS_INIT, .seed = seed};
+    cell.solver.method = method;
+    cell.solver.n_evaluations = evaluations;
+    return cell;
+}
+
+static json_t *load_results(const char *folder)
+{
+    char path[256];
+    json_error_t error;
+    snprintf(path, sizeof path, "%s/results.json", folder);
+    json_t *results = json_load_file(path, 0, &error);
+    if (results == NULL)
+        fail_msg("%s: %s", path, error.text);
+    return results;
+}
+
+static double number(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    if (!json_is_number(value))
+        fail_msg("no number \"%s\"", key);
+    return json_number_value(value);
+}
+
+/* ---- pictures: the distance of a cell is that of its samples to the training pictures, computed here on its own ---- */
+
+static bfn_frechet direct_distance(const bfn_sweep_cell *cell, bfn_features *net, const bfn_feature_stats *reference)
+{
+    static float samples[N * D];
+    static uint8_t pixels[N * D];
+    bfn_sampler_options o = BFN_SAMPLER_OPTIONS_INIT;
+    bfn_model_info info;
+    bfn_features_info features;
+    bfn_feature_stats *stats;
+    bfn_frechet result;
+    bfn_model_get_info(model, &info);
+    bfn_features_get_info(net, &features);
+    o.seed = cell->seed;
+    assert_ok(bfn_model_sample(model, &cell->solver, &o, 5, N, samples));
+    bfn_samples_to_pixels(&info.flow, N * D, samples, pixels);
+    assert_ok(bfn_feature_stats_create(ctx, &stats, features.n_features, 1));
+    assert_ok(bfn_features_add(net, stats, N, H, H, 1, pixels));
+    assert_ok(bfn_eval_frechet(ctx, stats, reference, NULL, &result));
+    bfn_feature_stats_destroy(stats);
+    return result;
+}
+
+static bfn_feature_stats *stats_of(bfn_features *net, const char *path, bfn_image_part part, size_t most)
+{
+    bfn_images *images;
+    bfn_images_info info;
+    bfn_features_info features;
+    bfn_feature_stats *stats;
+    assert_ok(bfn_images_open(ctx, &images, path, part));
+    bfn_images_get_info(images, &info);
+    bfn_features_get_info(net, &features);
+    assert_ok(bfn_feature_stats_create(ctx, &stats, features.n_features, 1));
+    for (size_t i = 0; i < info.n && i < most; i++)
+        assert_ok(bfn_features_add(net, stats, 1, H, H, 1, bfn_images_item(images, i)));
+    bfn_images_close(images);
+    return stats;
+}
+
+static bool near(double a, double b)
+{
+    return fabs(a - b) <= 1e-6 * fmax(fabs(a), fabs(b));
+}
+
+static void check_distances(const json_t *results, const bfn_sweep_cell *cells, size_t n, bfn_features *net,
+                            const bfn_feature_stats *reference)
+{
+    double sum = 0.0, squares = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        const json_t *found = json_array_get(json_object_get(results, "cells"), i);
+        bfn_frechet wanted = direct_distance(&cells[i], net, reference);
+        assert_true(near(number(found, "frechet"), wanted.distance));
+        assert_true(near(number(found, "kernel_distance"), wanted.kernel));
+        const json_t *error = json_object_get(found, "frechet_se");
+        assert_true(isfinite(wanted.standard_error) ? near(json_number_value(error), wanted.standard_error)
+                                                    : error == NULL);
+        if (i < 2) { /* two seeds of one sampler */
+            sum += wanted.distance;
+            squares += wanted.standard_error * wanted.standard_error;
+        }
+    }
+    const json_t *mean = json_array_get(json_object_get(results, "means"), 0);
+    assert_int_equal((int)number(mean, "seeds"), 2);
+    assert_true(near(number(mean, "frechet"), sum / 2.0));
+    if (isfinite(squares))
+        assert_true(near(number(mean, "frechet_se"), sqrt(squares) / 2.0));
+}
+
+static void test_pictures(void **state)
+{
+    (void)state;
+    char data[256], features[256], out[256];
+    double accuracy;
+    snprintf(data, sizeof data, "%s", scratch("."));
+    snprintf(features, sizeof features, "%s", scratch("c.safetensors"));
+    snprintf(out, sizeof out, "%s", scratch("out"));
+    images_write_idx(data, 100, 60, H, H);
+    bfn_classifier_options training = BFN_CLASSIFIER_OPTIONS_INIT;
+    training.epochs = 1;
+    assert_ok(bfn_classifier_train(ctx, data, features, &training, &accuracy));
+    assert_ok(bfn_model_create(ctx, &model, yaml, 3, NULL));
+    const bfn_sweep_cell cells[] = {cell_of(BFN_METHOD_ODE1, 3, 1), cell_of(BFN_METHOD_ODE1, 3, 2),
+                                    cell_of(BFN_METHOD_SDE2M, 4, 1), cell_of(BFN_METHOD_SDE2M, 4, 1)};
+    bfn_sweep_options o = BFN_SWEEP_OPTIONS_INIT;
+    bfn_sweep_summary summary;
+    o.out_dir = out;
+    o.cells = cells;
+    o.n_cells = 4;
+    o.n = N;
+    o.first = 5;
+    o.data = data;
+    o.features = features;
+    assert_ok(bfn_sweep(model, &o, &summary));
+    assert_int_equal(summary.n_cells, 3); /* the last two are one */
+    assert_int_equal(summary.n_done, 3);
+
+    bfn_features *net;
+    bfn_frechet floor;
+    assert_ok(bfn_features_open(ctx, &net, features, NULL));
+    bfn_feature_stats *train = stats_of(net, data, BFN_IMAGES_OF_TRAIN, 1000),
+                      *test = stats_of(net, data, BFN_IMAGES_OF_TEST, N);
+    json_t *results = load_results(out);
+    check_distances(results, cells, 3, net, train);
+    assert_ok(bfn_eval_frechet(ctx, test, train, NULL, &floor));
+    const json_t *header = json_object_get(results, "made_with");
+    assert_true(
+        near(strtod(json_string_value(json_object_get(header, "frechet_of_test_images")), NULL), floor.distance));
+    assert_string_equal(json_string_value(json_object_get(header, "test_images")), "40");
+    json_decref(results);
+
+    /* statistics of the same pictures give the same numbers */
+    char stats[256], again[256];
+    snprintf(stats, sizeof stats, "%s", scratch("stats.npz"));
+    snprintf(again, sizeof again, "%s", scratch("again"));
+    bfn_features_info info;
+    bfn_features_get_info(net, &info);
+    assert_ok(bfn_feature_stats_save(train, stats, info.checksum));
+    o.data = stats;
+    o.out_dir = again;
+    assert_ok(bfn_sweep(model, &o, NULL));
+    results = load_results(again);
+    const json_t *first = json_array_get(json_object_get(results, "cells"), 0);
+    assert_true(near(number(first, "frechet"), direct_distance(&cells[0], net, train).distance));
+    json_decref(results);
+
+    o.features = NULL;
+    o.metrics = "frechet";
+    assert_says(bfn_sweep(model, &o, NULL), BFN_ERR_ARGUMENT, "frechet needs data and features");
+    bfn_feature_stats_destroy(train);
+    bfn_feature_stats_destroy(test);
+    bfn_features_close(net);
+    bfn_model_destroy(model);
+}
+
+/* ---- what a callback and bad options do ---- */
+
+typedef struct counted {
+    size_t n_steps, n_finished, stop_at;
+    double part;
+} counted;
+
+static int count_progress(void *user, const bfn_sweep_progress *p)
+{
+    counted *c = user;
+    assert_true(p->part >= c->part && p->part <= 1.0 + 1e-9);
+    c->part = p->part;
+    c->n_steps++;
+    c->n_finished += p->value_name != NULL;
+    return c->stop_at > 0 && p->value_name != NULL && c->n_finished == c->stop_at;
+}
+
+static void test_progress(void **state)
+{
+    (void)state;
+    char out[256];
+    counted c = {.stop_at = 2};
+    const bfn_sweep_cell cells[] = {cell_of(BFN_METHOD_ODE1, 3, 1), cell_of(BFN_METHOD_ODE2M, 3, 1),
+                                    cell_of(BFN_METHOD_SDE1, 3, 1)};
+    bfn_sweep_options o = BFN_SWEEP_OPTIONS_INIT;
+    bfn_sweep_summary summary;
+    snprintf(out, sizeof out, "%s", scratch("out"));
+    assert_ok(bfn_model_create(ctx, &model, yaml, 3, NULL));
+    o.out_dir = out;
+    o.cells = cells;
+    o.n_cells = 3;
+    o.n = 4;
+    o.progress = count_progress;
+    o.user = &c;
+    assert_int_equal(bfn_sweep(model, &o, &summary), BFN_CANCELLED);
+    assert_int_equal(summary.n_done, 2);
+    json_t *results = load_results(out);
+    assert_int_equal(json_array_size(json_object_get(results, "cells")), 2);
+    json_decref(results);
+    c = (counted){.stop_at = 0};
+    assert_ok(bfn_sweep(model, &o, &summary));
+    assert_int_equal(summary.n_found, 2);
+    assert_int_equal(summary.n_done, 3);
+    assert_int_equal(c.n_finished, 1);
+    assert_true(c.n_steps > 3);
+    assert_true(fabs(c.part - 1.0) < 1e-9);
+
+    o.n_cells = 0;
+    assert_says(bfn_sweep(model, &o, NULL), BFN_ERR_ARGUMENT, "no cells");
+    o.n_cells = 3;
+    o.out_dir = "";
+    assert_says(bfn_sweep(model, &o, NULL), BFN_ERR_ARGUMENT, "out_dir");
+    o.out_dir = out;
+    o.n_shown = 65;
+    assert_says(bfn_sweep(model, &o, NULL), BFN_ERR_ARGUMENT, "n_shown: found 65");
+    o.struct_size = 1;
+    assert_says(bfn_sweep(model, &o, NULL), BFN_ERR_ARGUMENT, "struct_size");
+    bfn_model_destroy(model);
+}
+
+/* ---- where a curve reaches a value ---- */
+
+static void test_reach(void **state)
+{
+    (void)state;
+    bfn__cell cells[3] = {{.evaluations = 5}, {.evaluations = 10}, {.evaluations = 40}};
+    bfn__point points[3];
+    const bfn__point *line[3];
+    const double values[3] = {0.2, 0.6, 0.8};
+    for (size_t i = 0; i < 3; i++) {
+        points[i] = (bfn__point){.cell = &cells[i], .values = {{values[i], 0.0}}};
+        line[i] = &points[i];
+    }
+    const bfn__series s = {.points = line, .n = 3};
+    bfn__reach r = bfn__series_reach(&s, 0, 1, 0.2);
+    assert_int_equal(r.kind, BFN__REACH_FIRST);
+    assert_true(r.evaluations == 5.0);
+    r = bfn__series_reach(&s, 0, 1, 0.4); /* half way from 5 to 10 on a logarithmic axis */
+    assert_int_equal(r.kind, BFN__REACH_AT);
+    assert_true(near(r.evaluations, sqrt(50.0)));
+    r = bfn__series_reach(&s, 0, 1, 0.7);
+    assert_true(near(r.evaluations, 20.0));
+    r = bfn__series_reach(&s, 0, 1, 0.8);
+    assert_true(near(r.evaluations, 40.0));
+    assert_int_equal(bfn__series_reach(&s, 0, 1, 0.81).kind, BFN__REACH_NEVER);
+    assert_int_equal(bfn__series_reach(&s, 0, -1, 0.1).kind, BFN__REACH_NEVER); /* smaller is better */
+    assert_int_equal(bfn__series_reach(&s, 0, -1, 0.3).kind, BFN__REACH_FIRST);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup_scratch, teardown_scratch)
+    const struct CMUnitTest tests[] = {TEST(test_pictures), TEST(test_progress), TEST(test_reach)};
+#undef TEST
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
