@@ -294,6 +294,7 @@ static void test_page(void **state)
                             .log_x = true,
                             .x_ticks = ticks,
                             .n_x_ticks = 4,
+                            .level = &y[1],
                             .page = true,
                             .width = 380,
                             .height = 300,
@@ -309,6 +310,7 @@ static void test_page(void **state)
                    left, left);
     assert_has(svg, wanted);
     assert_int_equal(count(svg, "<path class=\"m k0\""), 3);
+    assert_has(svg, "<path class=\"v\" d=\"M46 141.0H364\"/>");
     assert_has(svg, "<title>a &lt; b at 100: 0.5000 ± 0.5000</title>");
     assert_int_equal(count(svg, "text-anchor=\"middle\""), 4); /* 11 is too near to 10 for a label; the axis has one */
     assert_int_equal(count(svg, "<path class=\"a\""), 5);      /* but all marks are there */

@@ -72,6 +72,29 @@ static void close_text(void *state)
     bfn__free(t->ctx, t);
 }
 
+/* The scores of as much real text as a cell has: windows of the validation split. */
+static bfn_status score_real_text(const bfn__sweep *sweep, const text_state *t)
+{
+    size_t D = sweep->info.positions;
+    bfn_text_scores scores;
+    char *line = bfn__calloc(sweep->ctx, D + 1, 1);
+    const char **lines = bfn__calloc(sweep->ctx, sweep->n, sizeof *lines);
+    bfn_status status = line != NULL && lines != NULL ? BFN_OK : BFN_ERR_MEMORY;
+    for (size_t i = 0; status == BFN_OK && i < D; i++)
+        line[i] = 'a'; /* lengths alone are read */
+    for (size_t i = 0; status == BFN_OK && i < sweep->n; i++)
+        lines[i] = line;
+    if (status == BFN_OK)
+        status = bfn_eval_text_baseline(t->speller, t->corpus, BFN_TEXT_REAL, 0, lines, sweep->n, &scores);
+    if (status == BFN_OK)
+        status = bfn_record_set_number(sweep->header, "accuracy_of_real_text", scores.spelling.accuracy);
+    if (status == BFN_OK)
+        status = bfn_record_set_number(sweep->header, "divergence_3_of_real_text", scores.divergence[2]);
+    bfn__free(sweep->ctx, line);
+    bfn__free(sweep->ctx, (void *)lines);
+    return status;
+}
+
 static bfn_status open_text(bfn__sweep *sweep, void **state)
 {
     bfn_text_corpus_options o = BFN_TEXT_CORPUS_OPTIONS_INIT;
@@ -88,6 +111,8 @@ static bfn_status open_text(bfn__sweep *sweep, void **state)
         bfn_text_corpus_get_info(t->corpus, &info);
         status = bfn_record_set(sweep->header, "data_sha256", info.checksum);
     }
+    if (status == BFN_OK)
+        status = score_real_text(sweep, t);
     if (status != BFN_OK) {
         close_text(t);
         return status;

@@ -6,6 +6,7 @@
 #include "eval/report.h"
 
 #include "io/plot.h"
+#include "io/yaml.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -68,6 +69,24 @@ static bfn_status fill_line(bfn__report *r, const bfn__series *s, size_t v, line
         d->high[i] = value.value + confidence * value.error;
     }
     return BFN_OK;
+}
+
+/* What real data scores, where the metric knows: as the header has it, "<name>_of_real_text" or "<name>_of_test_images". */
+static const char *find_level(const bfn__report *r, size_t v, double *level)
+{
+    static const struct {
+        const char *end, *words;
+    } kinds[] = {{"_of_real_text", "as much real text"}, {"_of_test_images", "as many test images"}};
+    char key[96];
+    for (size_t i = 0; v < BFN__REPORT_SECONDS && i < sizeof kinds / sizeof kinds[0]; i++) {
+        snprintf(key, sizeof key, "%s%s", r->sweep->values[v].name, kinds[i].end);
+        const char *text = bfn_record_get(r->sweep->header, key);
+        if (text == NULL || !bfn__parse_number(text, level))
+            continue;
+        *level *= bfn__value_scale(&r->sweep->values[v]);
+        return kinds[i].words;
+    }
+    return NULL;
 }
 
 /* Plots side by side have one y axis. */
@@ -164,6 +183,8 @@ static bfn_status draw_facet(bfn__report *r, const facet *f, size_t v, bool alon
                       .n_curves = f->n,
                       .curves = curves};
     plot.x_ticks = plot.n_x_ticks > 0 ? ticks : NULL;
+    double level;
+    plot.level = find_level(r, v, &level) != NULL ? &level : NULL;
     if (!alone)
         share_axis(r, v, &plot);
     bfn__markup_add(&r->out, "<figure%s>", alone ? " class=\"wide\"" : "");
@@ -230,7 +251,15 @@ static void add_heading(bfn__report *r, size_t v)
     bfn__report_sentence(r, kind->title);
     bfn__markup_text(&r->out, " against evaluations</h2>\n<p class=\"note\">");
     bfn__markup_text(&r->out, kind->better > 0 ? "Higher is better. " : kind->better < 0 ? "Lower is better. " : "");
-    bfn__markup_text(&r->out, "Shaded: 95 % confidence. The axis of evaluations is logarithmic.</p>\n");
+    double level;
+    const char *real = find_level(r, v, &level);
+    bfn__markup_text(&r->out, "Shaded: 95 % confidence. ");
+    if (real != NULL) {
+        bfn__markup_add(&r->out, "Dotted: %s, ", real);
+        bfn__markup_fixed(&r->out, level, bfn__report_digits(kind, level / bfn__value_scale(kind)));
+        bfn__markup_add(&r->out, "%s%s. ", kind->unit[0] != '\0' ? " " : "", kind->unit);
+    }
+    bfn__markup_text(&r->out, "The axis of evaluations is logarithmic.</p>\n");
 }
 
 bfn_status bfn__report_plot(bfn__report *r, size_t v)

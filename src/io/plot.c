@@ -161,6 +161,12 @@ static void find_ranges(drawing *d)
                 include(d, x, y, &any);
         }
     }
+    x = d->x.log ? 1.0 : 0.0;
+    y = d->plot->level != NULL ? *d->plot->level : (double)NAN;
+    if (any && plotted(d, &x, &y)) {
+        d->y.low = fmin(d->y.low, y);
+        d->y.high = fmax(d->y.high, y);
+    }
     if (any && d->plot->y_low < d->plot->y_high && (!d->y.log || d->plot->y_low > 0.0)) {
         d->y.low = fmin(d->y.low, d->y.log ? log10(d->plot->y_low) : d->plot->y_low);
         d->y.high = fmax(d->y.high, d->y.log ? log10(d->plot->y_high) : d->plot->y_high);
@@ -445,6 +451,16 @@ static void draw_legend(drawing *d)
     }
 }
 
+static void draw_level(drawing *d)
+{
+    double x = 1.0, y = d->plot->level != NULL ? *d->plot->level : (double)NAN;
+    if (!plotted(d, &x, &y))
+        return;
+    bfn__markup_add(&d->out, "<path class=\"v\" d=\"M%d ", d->left);
+    bfn__markup_coordinate(&d->out, to_y(d, y));
+    bfn__markup_add(&d->out, "H%.0f\"/>\n", d->left + d->width);
+}
+
 static void draw_page(drawing *d)
 {
     double bottom = d->top + d->height;
@@ -457,6 +473,7 @@ static void draw_page(drawing *d)
     draw_x_ticks(d);
     for (size_t k = 0; k < d->plot->n_curves; k++)
         draw_band(d, k);
+    draw_level(d);
     for (size_t k = 0; k < d->plot->n_curves; k++)
         draw_curve(d, k);
     for (size_t k = 0; k < d->plot->n_curves; k++)

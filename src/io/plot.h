@@ -22,6 +22,7 @@ typedef struct bfn__plot {
     const double *x_ticks; /* where x has its marks; NULL: at round numbers */
     size_t n_x_ticks;      /* at most 24 */
     double y_low, y_high;  /* the y axis holds these, too; equal: nothing more than the data */
+    const double *level;   /* in a page: a line across at this y, class v; NULL: none */
     /* Part of a page of HTML: no sizes, title, legend, fonts or colours of its own, the page styles the classes plot, g (grid), a (axis), n
      * (number), l (label), c (curve), b (band), m (mark). Marks have tooltips. */
     bool page;

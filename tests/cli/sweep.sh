@@ -213,12 +213,14 @@ grep -q accuracy lists/results.csv && fail "--metric none measures"
 run sweep --model $model --methods ode2m --nfe 3,5 --n 4 --data words.txt --out compared -q
 expect 0
 quiet
-head -1 compared/results.csv | grep -q ",accuracy,.*,divergence_3,.*,longest_copy,mean_copy,.*,data_sha256,metrics$" || fail "columns: $(head -1 compared/results.csv)"
-grep -q ",$(sha256sum <words.txt | cut -c1-64),\"spell,text\"$" compared/results.csv || fail "checksum of the text"
+head -1 compared/results.csv | grep -q ",accuracy,.*,divergence_3,.*,longest_copy,mean_copy,.*,data_sha256,accuracy_of_real_text,divergence_3_of_real_text,metrics$" || fail "columns: $(head -1 compared/results.csv)"
+grep -q ",$(sha256sum <words.txt | cut -c1-64),[0-9.]*,[0-9.]*,\"spell,text\"$" compared/results.csv || fail "checksum of the text"
 awk -F, 'NR == 1 {for (i = 1; i <= NF; i++) at[$i] = i; next}
     {d = $at["divergence_3"]; if (!(d > 0 && d < 1) || $at["longest_copy"] < 1 || $at["mean_copy"] > $at["longest_copy"]) exit 1}' compared/results.csv || fail "scores of text"
 [ "$(check_report compared/report.html)" -eq 2 ] || fail "report of two metrics"
 grep -q "<h2>Divergence of runs of 3 characters from real text against evaluations</h2>" compared/report.html || fail "report: no plot of the second metric"
+[ "$(grep -c 'Dotted: as much real text, [0-9.]* \(%\|bits\)\. ' compared/report.html)" -eq 2 ] || fail "report: what real text scores"
+[ "$(grep -c '<path class="v"' compared/report.html)" -eq 4 ] || fail "report: no line of real text"
 refuse 2 "metrics: text needs data" --model $model --metric text --out other
 refuse 4 "nowhere" --model $model --data nowhere --out other
 
