@@ -122,12 +122,15 @@ void sample_pictures_step(sample_run *r, const bfn_sample_step *step)
         size_t number = step->first + i - r->v->first;
         if (number >= film->n)
             return;
-        uint8_t *to = film->beliefs + (frame * film->n + number) * film->D;
-        if (last)
-            bfn_samples_to_pixels(film->flow, film->D, (const float *)step->sample + i * film->D, to);
-        else
-            bfn_predictions_to_pixels(film->flow, film->D, step->prediction + i * film->D * film->K, to);
-        state_pixels(film, step->state + i * film->D * film->K, film->states + (frame * film->n + number) * film->D);
+        size_t at = (frame * film->n + number) * film->D;
+        if (last) { /* the state may be the last prediction instead of a state: what is left of both is the sample */
+            bfn_samples_to_pixels(film->flow, film->D, (const float *)step->sample + i * film->D, film->beliefs + at);
+            memcpy(film->states + at, film->beliefs + at, film->D);
+        } else {
+            bfn_predictions_to_pixels(film->flow, film->D, step->prediction + i * film->D * film->K,
+                                      film->beliefs + at);
+            state_pixels(film, step->state + i * film->D * film->K, film->states + at);
+        }
     }
 }
 

@@ -141,6 +141,9 @@ strip=$(size_of film/grid-strip.png)
 run sample --model binary/last.safetensors --nfe 6 --n 4 -o film/grid.png --film --columns 4
 expect 0
 [ "$(size_of film/grid-strip.png)" = "$strip" ] || fail "columns of the grid widen the strip: $strip, $(size_of film/grid-strip.png)"
+pixels=$(dirname "$bfn")/tests/tool-pixels
+"$pixels" film/grid-strip.png | awk 'NR > 1 {for (i = NF - 60; i <= NF; i++) grey += $i > 0 && $i < 255} END {exit !(NR > 100 && grey < 1000)}' ||
+    fail "the last states of the strip are grey"
 [ "$(size_of film/grid.png)" = "234 60" ] || fail "a row of four: $(size_of film/grid.png)"
 run sample --model grey/last.safetensors --nfe 4 --preview
 expect 2
