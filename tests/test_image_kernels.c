@@ -300,7 +300,7 @@ static void forward(const bfn__winograd *k, const layer *l, const float *bias)
         k->filters(l->out, l->in, l->w, false, p, l->packed);
     for (size_t xi = 0; xi < PLACES; xi++)
         k->product(TILES, l->in, l->v + xi * TILES * l->ld_in, l->ld_in, l->packed + xi * l->in * l->ld_out, 0,
-                   l->ld_out / k->panel, l->m + xi * TILES * l->ld_out, l->ld_out);
+                   l->ld_out / k->panel, NULL, l->m + xi * TILES * l->ld_out, l->ld_out);
     for (size_t t = 0; t < TILES; t++) {
         size_t pixels[16];
         for (size_t i = 0; i < 16; i++)
@@ -412,9 +412,9 @@ static void rows_do_not_know_each_other(void **state)
         float *a = floats(TILES * K, 1.0), *u = floats(K * 2 * BFN__MAX_PANEL, 1.0);
         float *want = floats(TILES * BFN__MAX_PANEL, 0.0), *got = floats(TILES * BFN__MAX_PANEL, 0.0);
         for (size_t r = 0; r < TILES; r++)
-            k->product(1, K, a + r * K, K, u, 1, 1, want + r * k->panel, k->panel);
+            k->product(1, K, a + r * K, K, u, 1, 1, NULL, want + r * k->panel, k->panel);
         for (size_t rows = 2; rows <= TILES; rows++) {
-            k->product(rows, K, a, K, u, 1, 1, got, k->panel);
+            k->product(rows, K, a, K, u, 1, 1, u, got, k->panel);
             assert_memory_equal(got, want, rows * k->panel * sizeof *got);
         }
         free(a);

@@ -62,7 +62,7 @@ static size_t group_tiles(const wino_run *r)
 {
     size_t each = r->k->rows, group = GROUP_FLOATS / r->in / each * each;
     size_t shared = bfn__ceil_div(bfn__ceil_div(r->all, 2 * (size_t)r->e->n_threads), each) * each;
-    group = group > MAX_GROUP ? MAX_GROUP : group;
+    group = group > MAX_GROUP ? MAX_GROUP : group < 2 * each ? 2 * each : group;
     group = group > shared ? shared : group;
     return group < each ? each : group;
 }
@@ -239,9 +239,12 @@ static void run_group(void *arg, size_t g, int thread)
     }
     for (size_t first = 0; first < r->out; first += block) {
         size_t cols = r->out - first < block ? r->out - first : block;
-        for (size_t xi = 0; xi < BFN__PLACES; xi++)
-            r->k->product(count, r->in, w.v + xi * w.stride_v, r->ld_in, r->filters + xi * r->in * r->ld_out,
-                          first / r->k->panel, bfn__ceil_div(cols, r->k->panel), w.m + xi * w.stride_m, block);
+        for (size_t xi = 0; xi < BFN__PLACES; xi++) {
+            const float *u = r->filters + xi * r->in * r->ld_out;
+            const float *next = xi + 1 < BFN__PLACES ? u + r->in * (r->ld_out + first) : NULL;
+            r->k->product(count, r->in, w.v + xi * w.stride_v, r->ld_in, u, first / r->k->panel,
+                          bfn__ceil_div(cols, r->k->panel), next, w.m + xi * w.stride_m, block);
+        }
         write_block(r, &w, tile, count, first, cols);
     }
 }

@@ -25,9 +25,10 @@ typedef struct bfn__winograd {
     void (*input)(size_t n, const float *const *pixels, float *v, size_t stride);
     /* W of one tile for n channels; pixels: 16 places of n floats. */
     void (*output_gradient)(size_t n, const float *const *pixels, float *w, size_t stride);
-    /* c [rows, ldc] = a [rows, lda] times panels first .. first + count - 1 of one place of U; c begins at the first of these panels. */
+    /* c [rows, ldc] = a [rows, lda] times panels first .. first + count - 1 of one place of U; c begins at the first of these panels.
+     * next: the panel that will be wanted after them; NULL: not known. */
     void (*product)(size_t rows, size_t K, const float *a, size_t lda, const float *u, size_t first, size_t count,
-                    float *c, size_t ldc);
+                    const float *next, float *c, size_t ldc);
     /* The 4 x 4 pixels of a tile from n channels of M: y = transformed M + bias (NULL: none) + residual (NULL: none). pixels: 16 row numbers
      * in y and residual, SIZE_MAX: outside of the image. residual may be y. */
     void (*output)(size_t n, const float *m, size_t stride, const size_t *pixels, const float *bias,

@@ -178,9 +178,11 @@ static void k_output(size_t n, const float *m, size_t stride, const size_t *pixe
     }
 }
 
-/* c [mr, NR] (+)= a b; element (i, k) of a is a[i * ai + k * ak], row k of b is b + k * ldb. mr is a constant where this is inlined. */
+/* c [mr, NR] (+)= a b; element (i, k) of a is a[i * ai + k * ak], row k of b is b + k * ldb. mr is a constant where this is inlined. ahead: one
+ * line of memory in every row of it is fetched for later (NULL: nothing is). */
 static inline __attribute__((always_inline)) void block(const size_t mr, size_t K, const float *a, size_t ai, size_t ak,
-                                                        const float *b, size_t ldb, bool add, float *c, size_t ldc)
+                                                        const float *b, size_t ldb, const float *ahead, bool add,
+                                                        float *c, size_t ldc)
 {
     vf low[MR], high[MR];
 #pragma GCC unroll 12
@@ -190,6 +192,8 @@ static inline __attribute__((always_inline)) void block(const size_t mr, size_t 
     }
     for (size_t k = 0; k < K; k++) {
         vf b0 = load(b + k * ldb), b1 = load(b + k * ldb + W);
+        if (ahead != NULL)
+            __builtin_prefetch(ahead + k * NR);
 #pragma GCC unroll 12
         for (size_t i = 0; i < mr; i++) {
             vf x = splat(a[i * ai + k * ak]);
@@ -205,30 +209,37 @@ static inline __attribute__((always_inline)) void block(const size_t mr, size_t 
 }
 
 /* Every row is the same sum whatever the block it is in. */
-static void rows_by_panel(size_t rows, size_t K, const float *a, size_t ai, size_t ak, const float *b, size_t ldb,
-                          bool add, float *c, size_t ldc)
+static inline __attribute__((always_inline)) void rows_by_panel(size_t rows, size_t K, const float *a, size_t ai,
+                                                                size_t ak, const float *b, size_t ldb,
+                                                                const float *ahead, bool add, float *c, size_t ldc)
 {
     size_t r = 0;
-    for (; r + MR <= rows; r += MR)
-        block(MR, K, a + r * ai, ai, ak, b, ldb, add, c + r * ldc, ldc);
+    for (; r + MR <= rows; r += MR) {
+        block(MR, K, a + r * ai, ai, ak, b, ldb, ahead, add, c + r * ldc, ldc);
+        if (ahead != NULL && r < MR)
+            ahead += W; /* the other half of its rows; then they are there */
+    }
     for (; r + MR / 2 <= rows; r += MR / 2)
-        block(MR / 2, K, a + r * ai, ai, ak, b, ldb, add, c + r * ldc, ldc);
+        block(MR / 2, K, a + r * ai, ai, ak, b, ldb, NULL, add, c + r * ldc, ldc);
     for (; r < rows; r++)
-        block(1, K, a + r * ai, ai, ak, b, ldb, add, c + r * ldc, ldc);
+        block(1, K, a + r * ai, ai, ak, b, ldb, NULL, add, c + r * ldc, ldc);
 }
 
+/* While a panel is multiplied the next one, which comes from the third-level cache or from memory, is fetched. */
 static void k_product(size_t rows, size_t K, const float *a, size_t lda, const float *u, size_t first, size_t count,
-                      float *c, size_t ldc)
+                      const float *next, float *c, size_t ldc)
 {
-    for (size_t p = 0; p < count; p++)
-        rows_by_panel(rows, K, a, lda, 1, u + (first + p) * K * NR, NR, false, c + p * NR, ldc);
+    for (size_t p = 0; p < count; p++) {
+        const float *b = u + (first + p) * K * NR;
+        rows_by_panel(rows, K, a, lda, 1, b, NR, p + 1 < count ? b + K * NR : next, false, c + p * NR, ldc);
+    }
 }
 
 static void k_filter_product(size_t in, size_t out, size_t T, const float *a, size_t lda, const float *b, size_t ldb,
                              bool add, float *du, size_t ld_du)
 {
     for (size_t c = 0; c < out; c += NR)
-        rows_by_panel(in, T, a, 1, lda, b + c, ldb, add, du + c, ld_du);
+        rows_by_panel(in, T, a, 1, lda, b + c, ldb, NULL, add, du + c, ld_du);
 }
 
 static void k_filter_gradient(size_t out, size_t in, size_t p, const float *du, size_t ld_du, size_t stride, float *dw)
