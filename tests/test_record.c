@@ -2,6 +2,7 @@
 #include "helper_fixture.h"
 #include "io/npz.h"
 #include "io/png.h"
+#include "model/model_internal.h"
 
 #include "bfn/record.h"
 
@@ -12,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <zlib.h>
 
 static bfn_record *record;
 
@@ -175,6 +178,42 @@ static void test_npz(void **state)
     bfn_record_destroy(record);
 }
 
+static void add_chunk(unsigned char *file, size_t *at, const char *type, const void *data, size_t n)
+{
+    unsigned char *chunk = file + *at;
+    for (size_t i = 0; i < 4; i++)
+        chunk[i] = (unsigned char)(n >> (24 - 8 * i));
+    memcpy(chunk + 4, type, 4);
+    memcpy(chunk + 8, data, n);
+    uLong crc = crc32(0, chunk + 4, (uInt)n + 4);
+    for (size_t i = 0; i < 4; i++)
+        chunk[8 + n + i] = (unsigned char)(crc >> (24 - 8 * i));
+    *at += n + 12;
+}
+
+/* 100,000 entries of one key: the first counts, and each is looked at once. */
+static void test_many_entries(void **state)
+{
+    (void)state;
+    enum { N = 100000, CHUNK = 12 + 8 };
+    unsigned char *file = malloc(8 + (size_t)N * CHUNK);
+    size_t at = 8;
+    bool inside = false;
+    assert_non_null(file);
+    memcpy(file, "\x89PNG\r\n\x1a\n", 8);
+    add_chunk(file, &at, "tEXt", "bfn.a\0001", 7);
+    for (size_t i = 1; i < N; i++)
+        add_chunk(file, &at, "tEXt", "bfn.a\00022", 8);
+    assert_ok(bfn_record_create(ctx, &record));
+    clock_t begin = clock();
+    assert_ok(bfn__record_parse(ctx, record, file, at, "s.png", &inside));
+    assert_true((double)(clock() - begin) / CLOCKS_PER_SEC < 2.0); /* walking the file for each takes hours */
+    assert_true(inside && bfn_record_n(record) == 1);
+    assert_string_equal(bfn_record_get(record, "a"), "1");
+    bfn_record_destroy(record);
+    free(file);
+}
+
 static void refuse_json(const char *text, const char *words)
 {
     bfn_record *none;
@@ -223,8 +262,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup_scratch, teardown_scratch)
     const struct CMUnitTest tests[] = {
-        TEST(test_entries), TEST(test_solvers), TEST(test_beside), TEST(test_png),
-        TEST(test_npz),     TEST(test_refused), TEST(test_memory),
+        TEST(test_entries), TEST(test_solvers),      TEST(test_beside),  TEST(test_png),
+        TEST(test_npz),     TEST(test_many_entries), TEST(test_refused), TEST(test_memory),
     };
 #undef TEST
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -256,8 +256,7 @@ bfn_status bfn__png_load(bfn_context *ctx, const char *path, bfn__image *out)
 
 /* ---- texts ---- */
 
-/* The value's place in the data of a tEXt or uncompressed iTXt chunk of this key; NULL: it is another chunk. */
-static const unsigned char *text_value(const bfn__png_chunk *chunk, const char *key, size_t *n)
+const unsigned char *bfn__png_chunk_text(const bfn__png_chunk *chunk, const char *key, size_t *n)
 {
     size_t n_key = strlen(key);
     bool plain = is_type(chunk, "tEXt"), international = is_type(chunk, "iTXt");
@@ -289,7 +288,7 @@ bfn_status bfn__png_read_text(bfn_context *ctx, const void *bytes, size_t n, con
     while (status == BFN_OK && chunk.next < n) {
         size_t length = 0;
         status = bfn__png_next_chunk(ctx, bytes, n, label, chunk.next, &chunk);
-        const unsigned char *value = status == BFN_OK ? text_value(&chunk, key, &length) : NULL;
+        const unsigned char *value = status == BFN_OK ? bfn__png_chunk_text(&chunk, key, &length) : NULL;
         if (value == NULL)
             continue;
         *out = bfn__calloc(ctx, length + 1, 1);

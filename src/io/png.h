@@ -39,6 +39,9 @@ typedef struct bfn__png_chunk {
     size_t next; /* offset of the chunk behind it */
 } bfn__png_chunk;
 
+/* The value's place in a text entry (tEXt or uncompressed iTXt) of this key; NULL: it is another chunk. */
+const unsigned char *bfn__png_chunk_text(const bfn__png_chunk *chunk, const char *key, size_t *n);
+
 /* The chunk at *offset (8: the first). BFN_ERR_INPUT: cut off, or its CRC is wrong. */
 bfn_status bfn__png_next_chunk(bfn_context *ctx, const void *bytes, size_t n, const char *label, size_t offset,
                                bfn__png_chunk *out);

@@ -3,6 +3,7 @@
 #define BFN_MODEL_INTERNAL_H
 
 #include "bfn/model.h"
+#include "bfn/record.h"
 #include "io/safetensors.h"
 #include "io/text.h"
 #include "model/config.h"
@@ -68,6 +69,12 @@ bfn_status bfn__checkpoint_verify(bfn_context *ctx, const bfn__safetensors *st, 
 
 /* Make bfn__parallel use OpenMP from here on, unless the context brought its own loop. */
 void bfn__use_openmp(bfn_context *ctx);
+
+/* Bytes to a record (bfn/record.h): of a PNG or .npz file (*inside false: it is neither), of JSON. BFN_ERR_INPUT: broken, values that are no
+ * texts, keys that are none, too many of them. */
+bfn_status bfn__record_parse(bfn_context *ctx, bfn_record *record, const void *bytes, size_t n, const char *label,
+                             bool *inside);
+bfn_status bfn__record_parse_json(bfn_context *ctx, bfn_record *record, const char *bytes, size_t n, const char *label);
 
 typedef struct bfn__file_tensor {
     char *name;

@@ -8,6 +8,7 @@
 #include "io/limits.h"
 #include "io/npz.h"
 #include "io/png.h"
+#include "model/model_internal.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -59,7 +60,14 @@ bfn_status bfn_record_save(bfn_context *ctx, const bfn_record *record, const cha
 
 /* ---- reading ---- */
 
-static bfn_status read_json(bfn_context *ctx, bfn_record *record, const char *bytes, size_t n, const char *label)
+/* What is wrong with it is the file's fault. */
+static bfn_status add_entry(bfn_context *ctx, bfn_record *record, const char *key, const char *value, const char *label)
+{
+    bfn_status status = bfn_record_set(record, key, value);
+    return status == BFN_ERR_ARGUMENT ? bfn__fail_prefix(ctx, BFN_ERR_INPUT, label) : status;
+}
+
+bfn_status bfn__record_parse_json(bfn_context *ctx, bfn_record *record, const char *bytes, size_t n, const char *label)
 {
     json_error_t error;
     const char *key;
@@ -74,51 +82,56 @@ static bfn_status read_json(bfn_context *ctx, bfn_record *record, const char *by
         if (status == BFN_OK && !json_is_string(value))
             status = bfn__fail(ctx, BFN_ERR_INPUT, "%s: \"%.80s\": needs a text", label, key);
         if (status == BFN_OK)
-            status = bfn_record_set(record, key, json_string_value(value));
+            status = add_entry(ctx, record, key, json_string_value(value), label);
     }
     json_decref(object);
-    return status == BFN_ERR_ARGUMENT ? BFN_ERR_INPUT : status;
+    return status;
 }
 
-static bfn_status add_png_entry(bfn_context *ctx, bfn_record *record, const bfn__bytes *file,
-                                const bfn__png_chunk *chunk, const char *label)
+/* The first entry of a key counts. */
+static bfn_status add_png_entry(bfn_context *ctx, bfn_record *record, const bfn__png_chunk *chunk, const char *label)
 {
-    char key[80], *value;
-    size_t n = 0;
+    char key[80];
+    size_t n = 0, n_value;
     while (n < chunk->n && n < sizeof key - 1 && chunk->data[n] != '\0')
         n++;
     if (n <= PREFIX || memcmp(chunk->data, "bfn.", PREFIX) != 0)
         return BFN_OK;
     memcpy(key, chunk->data, n);
     key[n] = '\0';
-    bfn_status status = bfn__png_read_text(ctx, file->data, file->size, label, key, &value);
-    if (status == BFN_OK && value != NULL)
-        status = bfn_record_set(record, key + PREFIX, value);
+    const unsigned char *text = bfn__png_chunk_text(chunk, key, &n_value);
+    if (text == NULL || bfn_record_get(record, key + PREFIX) != NULL)
+        return BFN_OK;
+    char *value = bfn__calloc(ctx, n_value + 1, 1);
+    if (value == NULL)
+        return BFN_ERR_MEMORY;
+    memcpy(value, text, n_value);
+    bfn_status status = add_entry(ctx, record, key + PREFIX, value, label);
     bfn__free(ctx, value);
-    return status == BFN_ERR_ARGUMENT ? BFN_ERR_INPUT : status;
+    return status;
 }
 
-static bfn_status read_png(bfn_context *ctx, bfn_record *record, const bfn__bytes *file, const char *label)
+static bfn_status read_png(bfn_context *ctx, bfn_record *record, const void *bytes, size_t n, const char *label)
 {
     bfn__png_chunk chunk;
     bfn_status status = BFN_OK;
-    for (size_t at = 8; at < file->size && status == BFN_OK; at = chunk.next) {
-        status = bfn__png_next_chunk(ctx, file->data, file->size, label, at, &chunk);
+    for (size_t at = 8; at < n && status == BFN_OK; at = chunk.next) {
+        status = bfn__png_next_chunk(ctx, bytes, n, label, at, &chunk);
         if (status == BFN_OK && (strcmp(chunk.type, "tEXt") == 0 || strcmp(chunk.type, "iTXt") == 0))
-            status = add_png_entry(ctx, record, file, &chunk, label);
+            status = add_png_entry(ctx, record, &chunk, label);
     }
     return status;
 }
 
-static bfn_status read_npz(bfn_context *ctx, bfn_record *record, const bfn__bytes *file, const char *label)
+static bfn_status read_npz(bfn_context *ctx, bfn_record *record, const void *bytes, size_t n, const char *label)
 {
     bfn__npz *npz;
-    bfn_status status = bfn__npz_parse(ctx, &npz, file->data, file->size, 0, label);
+    bfn_status status = bfn__npz_parse(ctx, &npz, bytes, n, 0, label);
     if (status != BFN_OK)
         return status;
     const bfn__st_tensor *member = bfn__npz_find(npz, "provenance");
     if (member != NULL && member->dtype == BFN__DTYPE_U8)
-        status = read_json(ctx, record, member->data, member->bytes, label);
+        status = bfn__record_parse_json(ctx, record, member->data, member->bytes, label);
     bfn__npz_close(npz);
     return status;
 }
@@ -134,24 +147,30 @@ static bfn_status read_beside(bfn_context *ctx, bfn_record *record, const char *
     bfn__bytes file;
     bfn_status status = bfn__file_map(ctx, beside, MAX_JSON_BYTES, &file);
     if (status == BFN_OK) {
-        status = read_json(ctx, record, file.size > 0 ? file.data : "", file.size, beside);
+        status = bfn__record_parse_json(ctx, record, file.size > 0 ? file.data : "", file.size, beside);
         bfn__file_unmap(ctx, &file);
     }
     bfn__free(ctx, beside);
     return status;
 }
 
+bfn_status bfn__record_parse(bfn_context *ctx, bfn_record *record, const void *bytes, size_t n, const char *label,
+                             bool *inside)
+{
+    bool png = n > 8 && bfn__is_png(bytes, n), npz = n > 4 && memcmp(bytes, "PK\3\4", 4) == 0;
+    *inside = png || npz;
+    return png ? read_png(ctx, record, bytes, n, label) : npz ? read_npz(ctx, record, bytes, n, label) : BFN_OK;
+}
+
 static bfn_status read_any(bfn_context *ctx, bfn_record *record, const char *path)
 {
+    bool inside;
     bfn__bytes file;
     bfn_status status = bfn__file_map(ctx, path, BFN__LIMIT_NPZ_BYTES, &file);
     if (status != BFN_OK)
         return status;
-    if (file.size > 8 && bfn__is_png(file.data, file.size))
-        status = read_png(ctx, record, &file, path);
-    else if (file.size > 4 && memcmp(file.data, "PK\3\4", 4) == 0)
-        status = read_npz(ctx, record, &file, path);
-    else
+    status = bfn__record_parse(ctx, record, file.data, file.size, path, &inside);
+    if (status == BFN_OK && !inside)
         status = read_beside(ctx, record, path);
     bfn__file_unmap(ctx, &file);
     if (status == BFN_OK && bfn_record_n(record) == 0)
