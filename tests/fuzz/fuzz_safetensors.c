@@ -37,8 +37,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         covered += bfn__safetensors_tensor(st, i)->bytes;
     }
     fuzz_require(covered <= size + LENGTH_BYTES);
-    if (st != NULL)
+    if (st != NULL) {
+        bool has_checksum;
         (void)bfn__safetensors_metadata(st, "flow");
+        fuzz_status(ctx, bfn__safetensors_verify(st, "fuzz", &has_checksum), BFN_ERR_INPUT);
+    }
     bfn__safetensors_close(st);
     return 0;
 }
