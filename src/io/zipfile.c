@@ -108,7 +108,8 @@ static bfn_status check_claims(bfn_context *ctx, const unsigned char *b, size_t 
 {
     size_t first = n > MAX_COMMENT + END_BYTES ? n - MAX_COMMENT - END_BYTES : 0;
     for (size_t at = first; n >= END_BYTES && at <= n - END_BYTES; at++) {
-        if (memcmp(b + at, "PK\5\6", 4) != 0 || at < LOCATOR_BYTES || memcmp(b + at - LOCATOR_BYTES, "PK\6\7", 4) != 0)
+        if (b[at] != 'P' || memcmp(b + at, "PK\5\6", 4) != 0 || at < LOCATOR_BYTES ||
+            memcmp(b + at - LOCATOR_BYTES, "PK\6\7", 4) != 0)
             continue;
         uint64_t end64 = little_endian(b + at - LOCATOR_BYTES + 8, 8);
         if (end64 > n || n - end64 < END64_BYTES)
