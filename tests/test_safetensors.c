@@ -474,7 +474,7 @@ static void test_many_tensors(void **state)
     assert_true((double)(clock() - begin) / CLOCKS_PER_SEC < 2.0); /* a linear search takes minutes */
     bfn__safetensors_close(st);
     free(bytes);
-    bytes = many_tensors(BFN__LIMIT_ST_TENSORS + 1, &n);
+    bytes = many_tensors(bfn__limit(ctx, BFN__CAP_ST_TENSORS) + 1, &n);
     assert_int_equal(parse(bytes, n), BFN_ERR_INPUT);
     assert_non_null(strstr(bfn_errmsg(ctx), "more than 1000000 tensors"));
     free(bytes);

@@ -375,7 +375,7 @@ static void test_many_entries(void **state)
     }
     blob b = end(&m);
     assert_ok(parse(&b));
-    size_t end64 = b.n - 22 - 20 - 56, claimed = BFN__LIMIT_TORCH_ENTRIES + 1;
+    size_t end64 = b.n - 22 - 20 - 56, claimed = bfn__limit(ctx, BFN__CAP_TORCH_ENTRIES) + 1;
     for (int i = 0; i < 8; i++, claimed >>= 8)
         b.bytes[end64 + 24 + i] = b.bytes[end64 + 32 + i] = (unsigned char)claimed;
     refuse(&b, "claims 1000101 files inside, at most 1000100 are allowed");

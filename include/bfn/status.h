@@ -81,6 +81,16 @@ typedef struct bfn_context_options {
 BFN_API BFN_MUST_CHECK bfn_status bfn_context_create(bfn_context **out, const bfn_context_options *options);
 BFN_API void bfn_context_destroy(bfn_context *ctx); /* NULL is fine; destroy everything created with it first */
 
+/* Caps on what is read from files (bytes, entries, sides of images, ...), so that no file can ask for all memory or time. */
+typedef struct bfn_limit {
+    const char *name, *text; /* "st-tensors", and what it caps */
+    size_t fallback, most;   /* as long as nobody sets it; the largest value */
+} bfn_limit;
+BFN_API size_t bfn_n_limits(void);
+BFN_API void bfn_get_limit(size_t i, bfn_limit *limit);
+/* BFN_ERR_ARGUMENT: no such name (the nearest is said), a value outside 1..most. */
+BFN_API BFN_MUST_CHECK bfn_status bfn_set_limit(bfn_context *ctx, const char *name, size_t value);
+
 /* The line that belongs to the last failure in this context; "" when there was none. Valid until the next call. */
 BFN_API const char *bfn_errmsg(const bfn_context *ctx);
 

@@ -5,6 +5,8 @@
  */
 #include "base/base.h"
 
+#include "base/nearest.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +70,52 @@ void bfn_context_destroy(bfn_context *ctx)
         return;
     bfn_allocator allocator = ctx->allocator;
     allocator.free(allocator.user, ctx);
+}
+
+/* ---- caps ---- */
+
+static const bfn_limit limits[BFN__N_LIMITS] = {
+#define BFN_LIMIT(NAME, name, fallback, most, text) [BFN__CAP_##NAME] = {name, text, fallback, most},
+#include "base/limits.def"
+#undef BFN_LIMIT
+};
+
+size_t bfn__limit(const bfn_context *ctx, bfn__limit_name name)
+{
+    return ctx->limits[name] != 0 ? ctx->limits[name] : limits[name].fallback;
+}
+
+size_t bfn_n_limits(void)
+{
+    return BFN__N_LIMITS;
+}
+
+void bfn_get_limit(size_t i, bfn_limit *limit)
+{
+    *limit = limits[i];
+}
+
+static const char *limit_name(const void *user, size_t i)
+{
+    (void)user;
+    return limits[i].name;
+}
+
+bfn_status bfn_set_limit(bfn_context *ctx, const char *name, size_t value)
+{
+    size_t i = 0;
+    while (i < BFN__N_LIMITS && strcmp(limits[i].name, name) != 0)
+        i++;
+    if (i == BFN__N_LIMITS) {
+        i = bfn__nearest(name, BFN__N_LIMITS, limit_name, NULL);
+        return i < BFN__N_LIMITS
+                   ? bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: no such limit, nearest is %s", name, limits[i].name)
+                   : bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: no such limit", name);
+    }
+    if (value == 0 || value > limits[i].most)
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: found %zu, allowed: 1 to %zu", name, value, limits[i].most);
+    ctx->limits[i] = value;
+    return BFN_OK;
 }
 
 const char *bfn_errmsg(const bfn_context *ctx)
@@ -152,17 +200,22 @@ bool bfn__size_add(size_t a, size_t b, size_t *out)
     return false;
 }
 
-void *bfn__calloc(bfn_context *ctx, size_t n, size_t size)
+void *bfn__malloc(bfn_context *ctx, size_t n, size_t size)
 {
     size_t bytes;
     void *block = NULL;
     if (bfn__size_mul(n, size, &bytes))
         block = ctx->allocator.alloc(ctx->allocator.user, bytes > 0 ? bytes : 1, BFN__ALIGN);
-    if (block == NULL) {
+    if (block == NULL)
         (void)bfn__fail(ctx, BFN_ERR_MEMORY, "out of memory: %zu items of %zu bytes", n, size);
-        return NULL;
-    }
-    memset(block, 0, bytes);
+    return block;
+}
+
+void *bfn__calloc(bfn_context *ctx, size_t n, size_t size)
+{
+    void *block = bfn__malloc(ctx, n, size);
+    if (block != NULL)
+        memset(block, 0, n * size);
     return block;
 }
 

@@ -12,6 +12,14 @@
 
 enum { BFN__ERRMSG_MAX = 1024 };
 
+/* What is read from files is capped (limits.def). */
+typedef enum bfn__limit_name {
+#define BFN_LIMIT(NAME, name, fallback, most, text) BFN__CAP_##NAME,
+#include "base/limits.def"
+#undef BFN_LIMIT
+    BFN__N_LIMITS
+} bfn__limit_name;
+
 struct bfn_context {
     char errmsg[BFN__ERRMSG_MAX];
     int n_threads; /* 0: the runtime's default */
@@ -20,7 +28,10 @@ struct bfn_context {
     void *parallel_user;
     bfn_log_fn log;
     void *log_user;
+    size_t limits[BFN__N_LIMITS]; /* 0: as the table says */
 };
+
+size_t bfn__limit(const bfn_context *ctx, bfn__limit_name name);
 
 /* Store one line (control characters are replaced by '?', too long is cut with "...") and return status. */
 bfn_status bfn__fail(bfn_context *ctx, bfn_status status, const char *format, ...)
@@ -43,6 +54,8 @@ bool bfn__size_add(size_t a, size_t b, size_t *out);
 /* n * size bytes, zeroed, 64-byte aligned, from the context's allocator. NULL with the message set (BFN_ERR_MEMORY).
  * n * size == 0 gives a valid pointer. Free with bfn__free; NULL is fine there. */
 void *bfn__calloc(bfn_context *ctx, size_t n, size_t size);
+/* The same, not zeroed: for large blocks of which every byte is written next. */
+void *bfn__malloc(bfn_context *ctx, size_t n, size_t size);
 void bfn__free(bfn_context *ctx, void *block);
 char *bfn__strdup(bfn_context *ctx, const char *text);
 

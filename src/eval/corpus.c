@@ -160,7 +160,7 @@ static bfn_status textset_options(bfn_context *ctx, const bfn_text_corpus_option
 static bfn_status read_text(bfn_text_corpus *corpus, const bfn__textset_options *options)
 {
     bfn__bytes bytes;
-    bfn_status status = bfn__file_map(corpus->ctx, corpus->path, BFN__LIMIT_TEXT_BYTES, &bytes);
+    bfn_status status = bfn__file_map(corpus->ctx, corpus->path, bfn__limit(corpus->ctx, BFN__CAP_TEXT_BYTES), &bytes);
     if (status != BFN_OK)
         return status;
     bfn__sha256_hex(bytes.data, bytes.size, corpus->sha256);

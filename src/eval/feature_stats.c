@@ -299,7 +299,7 @@ bfn_status bfn_feature_stats_load(bfn_context *ctx, bfn_feature_stats **out, con
 {
     *out = NULL;
     bfn__bytes bytes;
-    bfn_status status = bfn__file_map(ctx, path, BFN__LIMIT_NPZ_BYTES, &bytes);
+    bfn_status status = bfn__file_map(ctx, path, bfn__limit(ctx, BFN__CAP_NPZ_BYTES), &bytes);
     if (status != BFN_OK)
         return status;
     status = parse(ctx, &bytes, path, out);

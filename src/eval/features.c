@@ -212,7 +212,7 @@ bfn_status bfn_features_open(bfn_context *ctx, bfn_features **out, const char *p
     f->options = options != NULL ? *options : (bfn_features_options)BFN_FEATURES_OPTIONS_INIT;
     bfn__use_openmp(ctx);
     bfn__bytes bytes;
-    bfn_status status = bfn__file_map(ctx, path, BFN__LIMIT_FILE_BYTES, &bytes);
+    bfn_status status = bfn__file_map(ctx, path, bfn__limit(ctx, BFN__CAP_FILE_BYTES), &bytes);
     if (status == BFN_OK) {
         status = load(f, &bytes, path);
         bfn__file_unmap(ctx, &bytes);
@@ -319,10 +319,11 @@ static void show_one(void *arg, size_t i)
 static bfn_status check_pictures(const bfn_features *f, size_t H, size_t W, size_t C)
 {
     const bfn__feature_net *d = &f->described;
-    if (H < 1 || W < 1 || H > BFN__LIMIT_IMAGE_SIDE || W > BFN__LIMIT_IMAGE_SIDE || (C != 1 && C != 3))
+    if (H < 1 || W < 1 || H > bfn__limit(f->ctx, BFN__CAP_IMAGE_SIDE) || W > bfn__limit(f->ctx, BFN__CAP_IMAGE_SIDE) ||
+        (C != 1 && C != 3))
         return bfn__fail(f->ctx, BFN_ERR_ARGUMENT,
                          "pictures of %zu x %zu pixels with %zu channels: allowed are 1 to %zu a side, 1 or 3 channels",
-                         H, W, C, BFN__LIMIT_IMAGE_SIDE);
+                         H, W, C, bfn__limit(f->ctx, BFN__CAP_IMAGE_SIDE));
     if (!f->inception && (H != d->height || W != d->width || (C != d->channels && C != 1)))
         return bfn__fail(
             f->ctx, BFN_ERR_ARGUMENT,

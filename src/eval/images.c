@@ -86,7 +86,7 @@ static bfn_status open_array(bfn_images *im, const char *path, bool *is_array)
     *is_array = false;
     if (stat(path, &file) != 0 || !S_ISREG(file.st_mode))
         return BFN_OK;
-    bfn_status status = bfn__file_map(im->ctx, path, BFN__LIMIT_NPZ_BYTES, &im->bytes);
+    bfn_status status = bfn__file_map(im->ctx, path, bfn__limit(im->ctx, BFN__CAP_NPZ_BYTES), &im->bytes);
     if (status != BFN_OK)
         return status;
     bool npy = im->bytes.size > 6 && memcmp(im->bytes.data, "\x93NUMPY", 6) == 0;

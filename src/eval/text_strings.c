@@ -47,7 +47,7 @@ bfn_status bfn_text_strings_load(bfn_context *ctx, bfn_text_strings **out, const
 {
     *out = NULL;
     bfn__bytes bytes;
-    bfn_status status = bfn__file_map(ctx, path, BFN__LIMIT_TEXT_BYTES, &bytes);
+    bfn_status status = bfn__file_map(ctx, path, bfn__limit(ctx, BFN__CAP_TEXT_BYTES), &bytes);
     if (status != BFN_OK)
         return status;
     status = bfn_text_strings_parse(ctx, out, bytes.size > 0 ? bytes.data : "", bytes.size, path, corpus);

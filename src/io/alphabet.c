@@ -102,9 +102,9 @@ bfn_status bfn__alphabet_from_symbols(bfn_context *ctx, bfn__alphabet **out, con
     uint32_t code = 0, largest = 0;
     uint16_t n_used = 0; /* pages of the index */
     bfn_status status = survey(ctx, symbols, n_bytes, &n, &largest);
-    if (status == BFN_OK && (n + pad < 2 || n >= BFN__LIMIT_ALPHABET))
+    if (status == BFN_OK && (n + pad < 2 || n >= bfn__limit(ctx, BFN__CAP_ALPHABET)))
         status = bfn__fail(ctx, BFN_ERR_INPUT, "alphabet: has %zu symbols, allowed: %d to %zu", n, pad ? 1 : 2,
-                           BFN__LIMIT_ALPHABET - 1);
+                           bfn__limit(ctx, BFN__CAP_ALPHABET) - 1);
     bfn__alphabet *a = NULL;
     if (status == BFN_OK)
         status = allocate(ctx, &a, symbols, n, largest);
@@ -193,9 +193,9 @@ bfn_status bfn__alphabet_from_text(bfn_context *ctx, bfn__alphabet **out, const 
     status = mark_codes(ctx, text, n, lines, label, seen);
     for (uint32_t code = 0; (code = next_seen(seen, code, below)) < below; code++)
         n_symbols++;
-    if (status == BFN_OK && (n_symbols + lines < 2 || n_symbols >= BFN__LIMIT_ALPHABET))
+    if (status == BFN_OK && (n_symbols + lines < 2 || n_symbols >= bfn__limit(ctx, BFN__CAP_ALPHABET)))
         status = bfn__fail(ctx, BFN_ERR_INPUT, "%s: has %zu different characters, allowed: %d to %zu", label, n_symbols,
-                           lines ? 1 : 2, BFN__LIMIT_ALPHABET - 1);
+                           lines ? 1 : 2, bfn__limit(ctx, BFN__CAP_ALPHABET) - 1);
     if (status == BFN_OK) {
         symbols = bfn__calloc(ctx, n_symbols, 4 + 1);
         status = symbols != NULL ? BFN_OK : BFN_ERR_MEMORY;

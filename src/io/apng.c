@@ -172,9 +172,9 @@ bfn_status bfn__apng_add(bfn__apng *film, const uint8_t *pixels, unsigned millis
     if (milliseconds > MAX_DELAY)
         return bfn__fail(film->ctx, BFN_ERR_ARGUMENT, "a frame of %u milliseconds, allowed: 0 to %d", milliseconds,
                          MAX_DELAY);
-    if (film->n_frames >= BFN__LIMIT_APNG_FRAMES)
+    if (film->n_frames >= bfn__limit(film->ctx, BFN__CAP_APNG_FRAMES))
         return bfn__fail(film->ctx, BFN_ERR_ARGUMENT, "a film of more than %zu frames, the most allowed",
-                         BFN__LIMIT_APNG_FRAMES);
+                         bfn__limit(film->ctx, BFN__CAP_APNG_FRAMES));
     bool first = film->n_frames == 0;
     bfn__image image = {film->H, film->W, film->C, (uint8_t *)pixels};
     char *png;

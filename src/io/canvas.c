@@ -81,26 +81,26 @@ static size_t scale_of(const bfn__grid *g)
 }
 
 /* cells * (size * scale + padding) + padding; false beyond the cap of a side. */
-static bool side(const bfn__grid *g, size_t cells, size_t size, size_t *out)
+static bool side(const bfn_context *ctx, const bfn__grid *g, size_t cells, size_t size, size_t *out)
 {
     size_t scaled;
     return bfn__size_mul(size, scale_of(g), &scaled) && bfn__size_add(scaled, g->padding, &scaled) &&
            bfn__size_mul(cells, scaled, &scaled) && bfn__size_add(scaled, g->padding, out) &&
-           *out <= BFN__LIMIT_IMAGE_SIDE;
+           *out <= bfn__limit(ctx, BFN__CAP_IMAGE_SIDE);
 }
 
 bfn_status bfn__grid_size(bfn_context *ctx, const bfn__grid *grid, size_t *H, size_t *W)
 {
     *H = *W = 0;
-    if (grid->n == 0 || grid->n > BFN__LIMIT_IMAGE_BYTES || grid->H == 0 || grid->W == 0)
+    if (grid->n == 0 || grid->n > bfn__limit(ctx, BFN__CAP_IMAGE_BYTES) || grid->H == 0 || grid->W == 0)
         return bfn__fail(ctx, BFN_ERR_ARGUMENT,
                          "a grid of %zu pictures of %zu x %zu pixels, allowed: at least 1, 1 x 1", grid->n, grid->H,
                          grid->W);
     size_t columns = n_columns(grid), rows = (grid->n - 1) / columns + 1;
-    if (!side(grid, rows, grid->H, H) || !side(grid, columns, grid->W, W))
+    if (!side(ctx, grid, rows, grid->H, H) || !side(ctx, grid, columns, grid->W, W))
         return bfn__fail(ctx, BFN_ERR_ARGUMENT,
                          "a grid of %zu x %zu pictures of %zu x %zu pixels times %zu, allowed: sides up to %zu", rows,
-                         columns, grid->H, grid->W, scale_of(grid), BFN__LIMIT_IMAGE_SIDE);
+                         columns, grid->H, grid->W, scale_of(grid), bfn__limit(ctx, BFN__CAP_IMAGE_SIDE));
     return BFN_OK;
 }
 

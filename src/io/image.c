@@ -11,15 +11,15 @@
 bfn_status bfn__image_create(bfn_context *ctx, bfn__image *out, size_t H, size_t W, size_t C)
 {
     *out = (bfn__image){0};
-    if (H == 0 || H > BFN__LIMIT_IMAGE_SIDE || W == 0 || W > BFN__LIMIT_IMAGE_SIDE)
+    if (H == 0 || H > bfn__limit(ctx, BFN__CAP_IMAGE_SIDE) || W == 0 || W > bfn__limit(ctx, BFN__CAP_IMAGE_SIDE))
         return bfn__fail(ctx, BFN_ERR_ARGUMENT,
                          "a picture of %zu x %zu pixels (height x width), allowed: 1 to %zu each", H, W,
-                         BFN__LIMIT_IMAGE_SIDE);
+                         bfn__limit(ctx, BFN__CAP_IMAGE_SIDE));
     if (C != 1 && C != 3)
         return bfn__fail(ctx, BFN_ERR_ARGUMENT, "a picture of %zu channels, allowed: 1 (grey) or 3 (RGB)", C);
-    if (H * W * C > BFN__LIMIT_IMAGE_BYTES)
+    if (H * W * C > bfn__limit(ctx, BFN__CAP_IMAGE_BYTES))
         return bfn__fail(ctx, BFN_ERR_ARGUMENT, "a picture of %zu x %zu pixels has %zu bytes, at most %zu are allowed",
-                         H, W, H * W * C, BFN__LIMIT_IMAGE_BYTES);
+                         H, W, H * W * C, bfn__limit(ctx, BFN__CAP_IMAGE_BYTES));
     uint8_t *pixels = bfn__calloc(ctx, H * W, C);
     if (pixels == NULL)
         return BFN_ERR_MEMORY;

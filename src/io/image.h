@@ -17,7 +17,7 @@ typedef struct bfn__image {
         *pixels; /* [H,W,C]; from bfn__image_create or a reader: by bfn__image_free. Or borrowed: then do not free */
 } bfn__image;
 
-/* Black. BFN_ERR_ARGUMENT: a side of 0 or beyond BFN__LIMIT_IMAGE_SIDE, C neither 1 nor 3, more than BFN__LIMIT_IMAGE_BYTES. */
+/* Black. BFN_ERR_ARGUMENT: a side of 0 or beyond BFN__CAP_IMAGE_SIDE, C neither 1 nor 3, more than BFN__CAP_IMAGE_BYTES. */
 bfn_status bfn__image_create(bfn_context *ctx, bfn__image *out, size_t H, size_t W, size_t C);
 void bfn__image_free(bfn_context *ctx, bfn__image *image); /* leaves it empty; an empty one (all zero) is fine */
 
@@ -36,7 +36,7 @@ typedef struct bfn__imageset_options {
     bool all_training; /* no validation or test items are split off (test items of the data's own stay what they are) */
     bool skip_bad;     /* a folder of PNG files: leave out what is broken or of another size, and count it */
     uint64_t seed;     /* of the split */
-    size_t max_bytes;  /* pixels in memory, and any one file inflated; 0: BFN__LIMIT_IMAGESET_BYTES */
+    size_t max_bytes;  /* pixels in memory, and any one file inflated; 0: BFN__CAP_IMAGESET_BYTES */
 } bfn__imageset_options;
 
 /* Opens what `path` is, told by content and names, never by the path's ending alone:

@@ -24,10 +24,11 @@ bfn_status bfn__imageset_reserve(bfn__loader *l, size_t n, size_t H, size_t W, s
     bfn__imageset *set = l->set;
     if (n == 0)
         return bfn__fail(l->ctx, BFN_ERR_INPUT, "%s: has no images", l->path);
-    if (H == 0 || H > BFN__LIMIT_IMAGE_SIDE || W == 0 || W > BFN__LIMIT_IMAGE_SIDE || (C != 1 && C != 3))
+    if (H == 0 || H > bfn__limit(l->ctx, BFN__CAP_IMAGE_SIDE) || W == 0 ||
+        W > bfn__limit(l->ctx, BFN__CAP_IMAGE_SIDE) || (C != 1 && C != 3))
         return bfn__fail(l->ctx, BFN_ERR_INPUT,
                          "%s: images of %zu x %zu pixels and %zu channels, allowed: 1 to %zu pixels, 1 or 3 channels",
-                         l->path, H, W, C, BFN__LIMIT_IMAGE_SIDE);
+                         l->path, H, W, C, bfn__limit(l->ctx, BFN__CAP_IMAGE_SIDE));
     size_t bytes;
     if (!bfn__size_mul(n, H * W * C, &bytes) || bytes > l->max_bytes || n > UINT32_MAX)
         return bfn__fail(l->ctx, BFN_ERR_INPUT, "%s: %zu images of %zu bytes, at most %zu bytes are allowed", l->path,
@@ -134,7 +135,7 @@ bfn_status bfn__imageset_open(bfn_context *ctx, const char *path, const bfn__ima
     static const bfn__imageset_options usual;
     bfn__loader l = {.ctx = ctx, .path = path, .options = options != NULL ? options : &usual};
     *out = NULL;
-    l.max_bytes = l.options->max_bytes > 0 ? l.options->max_bytes : BFN__LIMIT_IMAGESET_BYTES;
+    l.max_bytes = l.options->max_bytes > 0 ? l.options->max_bytes : bfn__limit(l.ctx, BFN__CAP_IMAGESET_BYTES);
     bfn_status status = check_fractions(&l);
     if (status != BFN_OK)
         return status;

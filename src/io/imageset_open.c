@@ -40,7 +40,9 @@ char *bfn__join_path(bfn_context *ctx, const char *folder, const char *name)
 bfn_status bfn__input_read(bfn__loader *l, const char *path, bfn__input *out)
 {
     *out = (bfn__input){0};
-    size_t cap, inflated_cap = l->max_bytes < BFN__LIMIT_INFLATED_BYTES ? l->max_bytes : BFN__LIMIT_INFLATED_BYTES;
+    size_t cap, inflated_cap = l->max_bytes < bfn__limit(l->ctx, BFN__CAP_INFLATED_BYTES)
+                                   ? l->max_bytes
+                                   : bfn__limit(l->ctx, BFN__CAP_INFLATED_BYTES);
     (void)bfn__size_add(l->max_bytes, HEADER_ROOM, &cap);
     out->path = bfn__strdup(l->ctx, path);
     if (out->path == NULL)

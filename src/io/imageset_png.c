@@ -95,9 +95,9 @@ static bfn_status sort_entry(scan *s, DIR *dir, const char *prefix, const char *
         s->n_others++;
         return BFN_OK;
     }
-    if (s->files.n >= BFN__LIMIT_IMAGESET_FILES)
+    if (s->files.n >= bfn__limit(s->l->ctx, BFN__CAP_IMAGESET_FILES))
         return bfn__fail(s->l->ctx, BFN_ERR_INPUT, "%s: has more than %zu images, the most allowed", s->l->path,
-                         BFN__LIMIT_IMAGESET_FILES);
+                         bfn__limit(s->l->ctx, BFN__CAP_IMAGESET_FILES));
     char *path = prefix[0] == '\0' ? bfn__strdup(s->l->ctx, name) : bfn__join_path(s->l->ctx, prefix, name);
     return add_name(s->l->ctx, &s->files, path);
 }
@@ -140,9 +140,9 @@ static bfn_status list_classes(scan *s)
         if (status != BFN_OK || s->files.n == before)
             continue;
         sort_names(&s->files, before);
-        if (s->folders.n >= BFN__LIMIT_CLASSES)
+        if (s->folders.n >= bfn__limit(s->l->ctx, BFN__CAP_CLASSES))
             return bfn__fail(s->l->ctx, BFN_ERR_INPUT, "%s: has more than %zu sub-folders of images, the most allowed",
-                             s->l->path, BFN__LIMIT_CLASSES);
+                             s->l->path, bfn__limit(s->l->ctx, BFN__CAP_CLASSES));
         status = add_name(s->l->ctx, &s->folders, bfn__strdup(s->l->ctx, s->all.names[i]));
     }
     return status;
@@ -208,7 +208,7 @@ static bfn_status load_one(scan *s, size_t i, size_t *n_loaded)
     char *path = bfn__join_path(l->ctx, l->path, s->files.names[i]);
     bfn_status status = path != NULL ? BFN_OK : BFN_ERR_MEMORY;
     if (status == BFN_OK)
-        status = bfn__file_map(l->ctx, path, BFN__LIMIT_PNG_FILE_BYTES, &file);
+        status = bfn__file_map(l->ctx, path, bfn__limit(l->ctx, BFN__CAP_PNG_FILE_BYTES), &file);
     if (status == BFN_OK)
         status = bfn__png_decode(l->ctx, file.data, file.size, path, &image);
     if (status == BFN_OK && l->set->pixels == NULL)

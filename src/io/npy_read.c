@@ -175,9 +175,9 @@ static bfn_status find_header(reader *r, size_t n)
         if (n >= r->at)
             length |= (size_t)b[10] << 16 | (size_t)b[11] << 24;
     }
-    if (n < r->at || length > n - r->at || length > BFN__LIMIT_NPY_HEADER_BYTES)
+    if (n < r->at || length > n - r->at || length > bfn__limit(r->ctx, BFN__CAP_NPY_HEADER_BYTES))
         return bfn__fail(r->ctx, BFN_ERR_INPUT, "%s: the npy header has %zu bytes, the file %zu, allowed: at most %zu",
-                         r->label, length, n, BFN__LIMIT_NPY_HEADER_BYTES);
+                         r->label, length, n, bfn__limit(r->ctx, BFN__CAP_NPY_HEADER_BYTES));
     r->end = r->at + length;
     return BFN_OK;
 }

@@ -119,8 +119,9 @@ static bfn_status write_out(packer *p)
 
 static bfn_status check_arrays(bfn_context *ctx, const char *path, const bfn__st_tensor *tensors, size_t n)
 {
-    if (n == 0 || n > BFN__LIMIT_NPZ_ENTRIES)
-        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: %zu arrays, allowed: 1 to %zu", path, n, BFN__LIMIT_NPZ_ENTRIES);
+    if (n == 0 || n > bfn__limit(ctx, BFN__CAP_NPZ_ENTRIES))
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: %zu arrays, allowed: 1 to %zu", path, n,
+                         bfn__limit(ctx, BFN__CAP_NPZ_ENTRIES));
     for (size_t i = 0; i < n; i++)
         if (!is_name(tensors[i].name))
             return bfn__fail(ctx, BFN_ERR_ARGUMENT,
@@ -224,9 +225,9 @@ static bfn_status read_all(unpacker *u)
 bfn_status bfn__npz_parse(bfn_context *ctx, bfn__npz **out, const void *bytes, size_t n, size_t max_bytes,
                           const char *label)
 {
-    unpacker u = {.ctx = ctx, .label = label, .room = max_bytes > 0 ? max_bytes : BFN__LIMIT_NPZ_BYTES};
+    unpacker u = {.ctx = ctx, .label = label, .room = max_bytes > 0 ? max_bytes : bfn__limit(ctx, BFN__CAP_NPZ_BYTES)};
     *out = NULL;
-    bfn_status status = bfn__zip_open(ctx, &u.zip, bytes, n, BFN__LIMIT_NPZ_ENTRIES, label);
+    bfn_status status = bfn__zip_open(ctx, &u.zip, bytes, n, bfn__limit(ctx, BFN__CAP_NPZ_ENTRIES), label);
     if (status != BFN_OK)
         return status;
     u.npz = bfn__calloc(ctx, 1, sizeof *u.npz);
@@ -246,7 +247,7 @@ bfn_status bfn__npz_open(bfn_context *ctx, bfn__npz **out, const char *path)
 {
     bfn__bytes file;
     *out = NULL;
-    bfn_status status = bfn__file_map(ctx, path, BFN__LIMIT_NPZ_BYTES, &file);
+    bfn_status status = bfn__file_map(ctx, path, bfn__limit(ctx, BFN__CAP_NPZ_BYTES), &file);
     if (status != BFN_OK)
         return status;
     status = bfn__npz_parse(ctx, out, file.data, file.size, 0, path);

@@ -14,7 +14,7 @@ typedef struct bfn__npz bfn__npz;
 
 /* All arrays, inflated into memory of the handle; bytes may go afterwards. BFN_ERR_INPUT: not a zip file, broken, encrypted, another
  * compression than stored or deflate, a checksum, two entries of one name, an entry that is not .npy (npy.h says what is refused there),
- * more than BFN__LIMIT_NPZ_ENTRIES entries or max_bytes (0: BFN__LIMIT_NPZ_BYTES) of content. */
+ * more than BFN__CAP_NPZ_ENTRIES entries or max_bytes (0: BFN__CAP_NPZ_BYTES) of content. */
 bfn_status bfn__npz_parse(bfn_context *ctx, bfn__npz **out, const void *bytes, size_t n, size_t max_bytes,
                           const char *label);
 bfn_status bfn__npz_open(bfn_context *ctx, bfn__npz **out, const char *path);

@@ -26,9 +26,9 @@ static bfn_status fail(const machine *m, const char *what)
 /* Room for `more` items behind the last. */
 static bfn_status reserve(const machine *m, bfn__pickle_array *a, size_t more, size_t size)
 {
-    if (more > BFN__LIMIT_PICKLE_VALUES - a->n)
+    if (more > bfn__limit(m->ctx, BFN__CAP_PICKLE_VALUES) - a->n)
         return bfn__fail(m->ctx, BFN_ERR_INPUT, "%s: the pickle has more than %zu values, the most that is allowed",
-                         m->label, BFN__LIMIT_PICKLE_VALUES);
+                         m->label, bfn__limit(m->ctx, BFN__CAP_PICKLE_VALUES));
     if (a->n + more <= a->room)
         return BFN_OK;
     size_t room = a->room * 2 > a->n + more ? a->room * 2 : a->n + more + 64;
@@ -590,9 +590,9 @@ bfn_status bfn__pickle_parse(bfn_context *ctx, bfn__pickle **out, const void *by
 {
     machine m = {.ctx = ctx, .label = label, .bytes = bytes, .n = n};
     *out = NULL;
-    if (n > BFN__LIMIT_PICKLE_BYTES)
+    if (n > bfn__limit(ctx, BFN__CAP_PICKLE_BYTES))
         return bfn__fail(ctx, BFN_ERR_INPUT, "%s: the pickle has %zu bytes, at most %zu are allowed", label, n,
-                         BFN__LIMIT_PICKLE_BYTES);
+                         bfn__limit(ctx, BFN__CAP_PICKLE_BYTES));
     bfn__pickle *pickle = bfn__calloc(ctx, 1, sizeof *pickle);
     if (pickle == NULL)
         return BFN_ERR_MEMORY;

@@ -153,9 +153,9 @@ static bfn_status add_tensor(const walk *w, const value *tensor)
     bfn__pickle *out = w->out;
     bfn__pickle_tensor t = {0};
     const value *key = NULL;
-    if (out->n >= BFN__LIMIT_ST_TENSORS)
+    if (out->n >= bfn__limit(w->m->ctx, BFN__CAP_ST_TENSORS))
         return bfn__fail(w->m->ctx, BFN_ERR_INPUT, "%s: has more than %zu tensors, the most that is allowed",
-                         w->m->label, BFN__LIMIT_ST_TENSORS);
+                         w->m->label, bfn__limit(w->m->ctx, BFN__CAP_ST_TENSORS));
     bfn_status status = grow_tensors(out);
     if (status == BFN_OK)
         status = read_tensor(w, tensor, &t, &key);
@@ -224,9 +224,9 @@ static bfn_status walk_dicts(walk *w)
             continue;
         }
         w->next[w->depth - 1] = links[at].next;
-        if (++w->visits > BFN__LIMIT_PICKLE_VALUES)
+        if (++w->visits > bfn__limit(w->m->ctx, BFN__CAP_PICKLE_VALUES))
             return bfn__fail(w->m->ctx, BFN_ERR_INPUT, "%s: the pickle's dicts unfold to more than %zu entries",
-                             w->m->label, BFN__LIMIT_PICKLE_VALUES);
+                             w->m->label, bfn__limit(w->m->ctx, BFN__CAP_PICKLE_VALUES));
         status = visit(w, &links[at], w->used[w->depth - 1]);
     }
     return status;

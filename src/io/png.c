@@ -85,9 +85,11 @@ static bfn_status check_header(const source *s, const bfn__png_chunk *chunk)
         return bfn__fail(s->ctx, BFN_ERR_INPUT, "%s: the first chunk is \"%s\" of %zu bytes, IHDR of %d is needed",
                          s->label, chunk->type, chunk->n, HEADER_BYTES);
     uint32_t width = big_endian(chunk->data), height = big_endian(chunk->data + 4);
-    if (width == 0 || width > BFN__LIMIT_IMAGE_SIDE || height == 0 || height > BFN__LIMIT_IMAGE_SIDE)
+    if (width == 0 || width > bfn__limit(s->ctx, BFN__CAP_IMAGE_SIDE) || height == 0 ||
+        height > bfn__limit(s->ctx, BFN__CAP_IMAGE_SIDE))
         return bfn__fail(s->ctx, BFN_ERR_INPUT, "%s: %lu x %lu pixels (width x height), allowed: 1 to %zu each",
-                         s->label, (unsigned long)width, (unsigned long)height, BFN__LIMIT_IMAGE_SIDE);
+                         s->label, (unsigned long)width, (unsigned long)height,
+                         bfn__limit(s->ctx, BFN__CAP_IMAGE_SIDE));
     return BFN_OK;
 }
 
@@ -150,9 +152,9 @@ static size_t stored_bits(const struct spng_ihdr *header)
 static bfn_status check_size(const source *s, const raster *r)
 {
     size_t W = s->header.width, H = s->header.height, stored = (W * stored_bits(&s->header) + 7) / 8 * H;
-    if (r->bytes > BFN__LIMIT_IMAGE_BYTES)
+    if (r->bytes > bfn__limit(s->ctx, BFN__CAP_IMAGE_BYTES))
         return bfn__fail(s->ctx, BFN_ERR_INPUT, "%s: %zu x %zu pixels are %zu bytes, at most %zu are allowed", s->label,
-                         W, H, r->bytes, BFN__LIMIT_IMAGE_BYTES);
+                         W, H, r->bytes, bfn__limit(s->ctx, BFN__CAP_IMAGE_BYTES));
     if (stored / DEFLATE_RATIO > s->idat)
         return bfn__fail(s->ctx, BFN_ERR_INPUT, "%s: %zu x %zu pixels are claimed, %zu bytes of data cannot hold them",
                          s->label, W, H, s->idat);
@@ -161,7 +163,8 @@ static bfn_status check_size(const source *s, const raster *r)
 
 static bfn_status decode_raster(source *s, spng_ctx *spng, raster *r)
 {
-    int code = spng_set_image_limits(spng, (uint32_t)BFN__LIMIT_IMAGE_SIDE, (uint32_t)BFN__LIMIT_IMAGE_SIDE);
+    uint32_t side = (uint32_t)bfn__limit(s->ctx, BFN__CAP_IMAGE_SIDE);
+    int code = spng_set_image_limits(spng, side, side);
     if (code == 0)
         code = spng_set_chunk_limits(spng, TEXT_CACHE, TEXT_CACHE);
     if (code == 0)
@@ -246,7 +249,7 @@ bfn_status bfn__png_load(bfn_context *ctx, const char *path, bfn__image *out)
 {
     bfn__bytes file;
     *out = (bfn__image){0};
-    bfn_status status = bfn__file_map(ctx, path, BFN__LIMIT_PNG_FILE_BYTES, &file);
+    bfn_status status = bfn__file_map(ctx, path, bfn__limit(ctx, BFN__CAP_PNG_FILE_BYTES), &file);
     if (status != BFN_OK)
         return status;
     status = bfn__png_decode(ctx, file.data, file.size, path, out);

@@ -41,9 +41,9 @@ static bfn_status check_text(bfn_context *ctx, const bfn__png_text *text)
             ctx, BFN_ERR_ARGUMENT,
             "PNG text key \"%s\", allowed: 1 to %d printable ASCII characters, no spaces at its ends or in a row",
             text->key, MAX_KEY);
-    if (n > BFN__LIMIT_PNG_TEXT_BYTES)
+    if (n > bfn__limit(ctx, BFN__CAP_PNG_TEXT_BYTES))
         return bfn__fail(ctx, BFN_ERR_ARGUMENT, "PNG text \"%s\" has %zu bytes, at most %zu are allowed", text->key, n,
-                         BFN__LIMIT_PNG_TEXT_BYTES);
+                         bfn__limit(ctx, BFN__CAP_PNG_TEXT_BYTES));
     size_t valid = bfn__utf8_check(text->value, n);
     if (valid != n)
         return bfn__fail(ctx, BFN_ERR_ARGUMENT, "PNG text \"%s\" is not UTF-8 at byte %zu", text->key, valid);
@@ -101,11 +101,11 @@ static int encode(spng_ctx *spng, const bfn__image *image, struct spng_text *tex
 
 static bfn_status check_image(bfn_context *ctx, const bfn__image *image, size_t n_texts)
 {
-    if (image->H == 0 || image->H > BFN__LIMIT_IMAGE_SIDE || image->W == 0 || image->W > BFN__LIMIT_IMAGE_SIDE ||
-        (image->C != 1 && image->C != 3))
+    if (image->H == 0 || image->H > bfn__limit(ctx, BFN__CAP_IMAGE_SIDE) || image->W == 0 ||
+        image->W > bfn__limit(ctx, BFN__CAP_IMAGE_SIDE) || (image->C != 1 && image->C != 3))
         return bfn__fail(ctx, BFN_ERR_ARGUMENT,
                          "a PNG file of %zu x %zu pixels and %zu channels, allowed: 1 to %zu pixels, 1 or 3 channels",
-                         image->H, image->W, image->C, BFN__LIMIT_IMAGE_SIDE);
+                         image->H, image->W, image->C, bfn__limit(ctx, BFN__CAP_IMAGE_SIDE));
     if (n_texts > 1000)
         return bfn__fail(ctx, BFN_ERR_ARGUMENT, "a PNG file with %zu texts, at most 1000 are allowed", n_texts);
     return BFN_OK;

@@ -253,8 +253,8 @@ static bfn_status read_metadata(reader *r)
     for (;;) {
         bfn__st_entry entry;
         void *items = st->entries;
-        status =
-            grow(r, &items, st->n_entries, &st->entry_room, sizeof entry, BFN__LIMIT_ST_METADATA, "metadata entries");
+        status = grow(r, &items, st->n_entries, &st->entry_room, sizeof entry, bfn__limit(r->ctx, BFN__CAP_ST_METADATA),
+                      "metadata entries");
         st->entries = items;
         if (status == BFN_OK)
             status = read_string(r, true, &entry.key);
@@ -351,7 +351,8 @@ static bfn_status read_tensor(reader *r, const char *name)
     bfn__st_tensor t = {.name = name};
     fields f = {0};
     void *items = st->tensors;
-    bfn_status status = grow(r, &items, st->n_tensors, &st->tensor_room, sizeof t, BFN__LIMIT_ST_TENSORS, "tensors");
+    bfn_status status =
+        grow(r, &items, st->n_tensors, &st->tensor_room, sizeof t, bfn__limit(r->ctx, BFN__CAP_ST_TENSORS), "tensors");
     st->tensors = items;
     if (status == BFN_OK)
         status = expect(r, '{', "the object of a tensor");
@@ -457,11 +458,12 @@ static bfn_status check_prefix(bfn_context *ctx, const char *label, const void *
     if (n < PREFIX)
         return bfn__fail(ctx, BFN_ERR_INPUT, "%s: has %zu bytes, a safetensors file has at least 10", label, n);
     memcpy(&length, bytes, sizeof length);
-    if (length > n - PREFIX || length > BFN__LIMIT_ST_HEADER_BYTES || length < 2)
-        return bfn__fail(ctx, BFN_ERR_INPUT,
-                         "%s: the length of the header is %llu, allowed: 2 to %zu (is this a safetensors file?)", label,
-                         (unsigned long long)length,
-                         n - PREFIX < BFN__LIMIT_ST_HEADER_BYTES ? n - PREFIX : BFN__LIMIT_ST_HEADER_BYTES);
+    if (length > n - PREFIX || length > bfn__limit(ctx, BFN__CAP_ST_HEADER_BYTES) || length < 2)
+        return bfn__fail(
+            ctx, BFN_ERR_INPUT, "%s: the length of the header is %llu, allowed: 2 to %zu (is this a safetensors file?)",
+            label, (unsigned long long)length,
+            n - PREFIX < bfn__limit(ctx, BFN__CAP_ST_HEADER_BYTES) ? n - PREFIX
+                                                                   : bfn__limit(ctx, BFN__CAP_ST_HEADER_BYTES));
     *header = (size_t)length;
     return BFN_OK;
 }

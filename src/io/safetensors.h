@@ -69,6 +69,10 @@ bfn_status bfn__safetensors_verify(const bfn__safetensors *st, const char *label
 /* Convert any dtype to float / double / int64 (count of them). Integers that do not fit are BFN_ERR_INPUT. */
 bfn_status bfn__st_to_f32(bfn_context *ctx, const bfn__st_tensor *t, float *out);
 bfn_status bfn__st_to_i64(bfn_context *ctx, const bfn__st_tensor *t, int64_t *out);
+/* Numbers first..first+n-1 alone; one number of any dtype; index of the first that is NaN or infinite (count: none is). */
+bfn_status bfn__st_slice_to_f32(bfn_context *ctx, const bfn__st_tensor *t, size_t first, size_t n, float *out);
+double bfn__st_value(const bfn__st_tensor *t, size_t i);
+size_t bfn__st_first_nonfinite(const bfn__st_tensor *t);
 
 /* Write atomically: temporary file beside it, fsync, rename, fsync of the folder. data in the given dtype.
  * The data section begins at a multiple of 64 bytes (spaces pad the header); tensors follow in the given order without gaps, as
@@ -76,7 +80,22 @@ bfn_status bfn__st_to_i64(bfn_context *ctx, const bfn__st_tensor *t, int64_t *ou
  * On failure: BFN_ERR_WRITE, the old file is as it was and no temporary file is left. */
 bfn_status bfn__safetensors_save(bfn_context *ctx, const char *path, const bfn__st_tensor *tensors, size_t n_tensors,
                                  const bfn__st_entry *metadata, size_t n_metadata);
+/* The same with numbers that are made as they are written: numbers(user, i, sink) puts exactly tensors[i].bytes bytes there. It is called
+ * twice for each tensor where metadata has the checksum: once to sum up, once to write. */
+typedef struct bfn__sink {
+    struct bfn__writer *writer;
+    struct bfn__sha256 *hash;
+} bfn__sink; /* NULL: not there */
+bfn_status bfn__sink_put(bfn__sink *sink, const void *bytes, size_t n);
+bfn_status bfn__safetensors_save_from(bfn_context *ctx, const char *path, const bfn__st_tensor *tensors,
+                                      size_t n_tensors, const bfn__st_entry *metadata, size_t n_metadata,
+                                      bfn_status (*numbers)(void *user, size_t i, bfn__sink *sink), void *user);
 
+/* Names by rules "old=new": see bfn_tensors_rename. */
+bfn_status bfn__st_rename(bfn_context *ctx, bfn__safetensors *st, const char *const *rules, size_t n_rules);
+
+/* float -> IEEE half (round to nearest even): index of the first finite value that is too large for one (n: all fit). */
+size_t bfn__f16_from_f32(size_t n, const float *in, uint16_t *out);
 /* float <-> bfloat16 (round to nearest even), n values. */
 void bfn__bf16_from_f32(size_t n, const float *in, uint16_t *out);
 void bfn__f32_from_bf16(size_t n, const uint16_t *in, float *out);

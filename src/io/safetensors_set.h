@@ -11,6 +11,7 @@ struct bfn__safetensors {
     const char *bytes; /* safetensors: all of it, and how many; NULL: another format */
     size_t n_bytes;
     char *header; /* what names and metadata point into */
+    char *names;  /* ... names once they were changed */
     bfn__st_tensor *tensors;
     size_t n_tensors, tensor_room;
     bfn__st_entry *entries;

@@ -58,6 +58,34 @@ void bfn__f32_from_bf16(size_t n, const uint16_t *in, float *out)
     }
 }
 
+/* A half of a finite or infinite value; too large for one: infinity. */
+static uint16_t half_of(float value)
+{
+    uint32_t bits, sign;
+    memcpy(&bits, &value, sizeof bits);
+    sign = bits >> 16 & 0x8000u;
+    bits &= 0x7fffffffu;
+    if (bits > 0x7f800000u)
+        return (uint16_t)(sign | 0x7e00u);
+    if (bits >= 0x477ff000u) /* 65520 rounds beyond 65504 */
+        return (uint16_t)(sign | 0x7c00u);
+    if (bits < 0x38800000u) /* below 2^-14: steps of 2^-24 */
+        return (uint16_t)(sign | (uint32_t)lrint(fabs((double)value) * 0x1p24));
+    bits += 0xfffu + (bits >> 13 & 1u);
+    return (uint16_t)(sign | (bits - 0x38000000u) >> 13);
+}
+
+size_t bfn__f16_from_f32(size_t n, const float *in, uint16_t *out)
+{
+    size_t misfit = n;
+    for (size_t i = 0; i < n; i++) {
+        out[i] = half_of(in[i]);
+        if (misfit == n && isfinite(in[i]) && (out[i] & 0x7fffu) == 0x7c00u)
+            misfit = i;
+    }
+    return misfit;
+}
+
 /* IEEE half: 1 sign, 5 exponent (bias 15), 10 fraction bits. */
 static double half_value(uint16_t h)
 {
@@ -125,32 +153,82 @@ static bfn_status check_bool(bfn_context *ctx, const bfn__st_tensor *t, size_t i
     return BFN_OK;
 }
 
-bfn_status bfn__st_to_f32(bfn_context *ctx, const bfn__st_tensor *t, float *out)
+double bfn__st_value(const bfn__st_tensor *t, size_t i)
 {
-    if (t->dtype == BFN__DTYPE_F32) {
-        if (t->bytes > 0)
-            memcpy(out, t->data, t->bytes);
+    return is_real(t->dtype) ? real_at(t, i) : (double)integer_at(t, i);
+}
+
+size_t bfn__st_first_nonfinite(const bfn__st_tensor *t)
+{
+    size_t i = 0;
+    if (!is_real(t->dtype))
+        return t->count;
+    if (t->dtype == BFN__DTYPE_F32) { /* most tensors are, and large: without a call each */
+        for (uint32_t bits; i < t->count; i++) {
+            memcpy(&bits, (const char *)t->data + i * sizeof bits, sizeof bits);
+            if ((bits & 0x7f800000u) == 0x7f800000u)
+                break;
+        }
+        return i;
+    }
+    if (t->dtype == BFN__DTYPE_BF16) {
+        for (uint16_t bits; i < t->count; i++) {
+            memcpy(&bits, (const char *)t->data + i * sizeof bits, sizeof bits);
+            if ((bits & 0x7f80u) == 0x7f80u)
+                break;
+        }
+        return i;
+    }
+    while (i < t->count && isfinite(real_at(t, i)))
+        i++;
+    return i;
+}
+
+static bfn_status to_f32(bfn_context *ctx, const bfn__st_tensor *t, size_t i, float *out)
+{
+    if (is_real(t->dtype)) {
+        double value = real_at(t, i);
+        *out = (float)value;
+        if (isfinite(value) && fabs(value) > 0x1.fffffefffffffp127)
+            return bfn__fail(ctx, BFN_ERR_INPUT, "\"%s\"[%zu] is %g, allowed: the range of 32-bit floats", t->name, i,
+                             value);
         return BFN_OK;
     }
-    for (size_t i = 0; i < t->count; i++) {
-        if (is_real(t->dtype)) {
-            double value = real_at(t, i);
-            if (isfinite(value) && fabs(value) > 0x1.fffffefffffffp127)
-                return bfn__fail(ctx, BFN_ERR_INPUT, "\"%s\"[%zu] is %g, allowed: the range of 32-bit floats", t->name,
-                                 i, value);
-            out[i] = (float)value;
-            continue;
-        }
-        int64_t value = integer_at(t, i);
-        bfn_status status = check_bool(ctx, t, i, value);
-        if (status != BFN_OK)
-            return status;
-        out[i] = (float)value;
-        if ((double)out[i] >= 0x1p63 || (int64_t)out[i] != value)
-            return bfn__fail(ctx, BFN_ERR_INPUT, "\"%s\"[%zu] is %lld, which a 32-bit float cannot hold exactly",
-                             t->name, i, (long long)value);
-    }
+    int64_t value = integer_at(t, i);
+    bfn_status status = check_bool(ctx, t, i, value);
+    if (status != BFN_OK)
+        return status;
+    *out = (float)value;
+    if ((double)*out >= 0x1p63 || (int64_t)*out != value)
+        return bfn__fail(ctx, BFN_ERR_INPUT, "\"%s\"[%zu] is %lld, which a 32-bit float cannot hold exactly", t->name,
+                         i, (long long)value);
     return BFN_OK;
+}
+
+bfn_status bfn__st_slice_to_f32(bfn_context *ctx, const bfn__st_tensor *t, size_t first, size_t n, float *out)
+{
+    if (t->dtype == BFN__DTYPE_F32) {
+        if (n > 0)
+            memcpy(out, (const char *)t->data + first * sizeof *out, n * sizeof *out);
+        return BFN_OK;
+    }
+    if (t->dtype == BFN__DTYPE_BF16) {
+        for (size_t i = 0; i < n; i++) {
+            uint16_t half;
+            memcpy(&half, (const char *)t->data + (first + i) * sizeof half, sizeof half);
+            bfn__f32_from_bf16(1, &half, &out[i]);
+        }
+        return BFN_OK;
+    }
+    bfn_status status = BFN_OK;
+    for (size_t i = 0; i < n && status == BFN_OK; i++)
+        status = to_f32(ctx, t, first + i, &out[i]);
+    return status;
+}
+
+bfn_status bfn__st_to_f32(bfn_context *ctx, const bfn__st_tensor *t, float *out)
+{
+    return bfn__st_slice_to_f32(ctx, t, 0, t->count, out);
 }
 
 bfn_status bfn__st_to_i64(bfn_context *ctx, const bfn__st_tensor *t, int64_t *out)

@@ -142,61 +142,88 @@ static bfn_status check_all(bfn_context *ctx, const bfn__st_tensor *tensors, siz
     return status;
 }
 
-/* Digits over the blanks that were summed up. */
-static void put_checksum(const text *header, const bfn__st_tensor *tensors, size_t n_tensors)
+typedef bfn_status (*put_numbers)(void *user, size_t i, bfn__sink *sink);
+
+bfn_status bfn__sink_put(bfn__sink *sink, const void *bytes, size_t n)
 {
-    uint64_t length = header->n;
-    char digits[BFN__SHA256_HEX];
-    bfn__sha256 hash;
-    if (header->checksum == 0)
-        return;
-    bfn__sha256_begin(&hash);
-    bfn__sha256_add(&hash, &length, sizeof length);
-    bfn__sha256_add(&hash, header->out, header->n);
-    for (size_t i = 0; i < n_tensors; i++)
-        bfn__sha256_add(&hash, tensors[i].data, tensors[i].bytes);
-    bfn__sha256_end(&hash, digits);
-    memcpy(header->out + header->checksum, digits, sizeof digits - 1);
+    if (sink->hash != NULL)
+        bfn__sha256_add(sink->hash, bytes, n);
+    return sink->writer != NULL ? bfn__writer_write(sink->writer, bytes, n) : BFN_OK;
 }
 
-static bfn_status write_all(bfn__writer *w, const char *header, size_t n_header, const bfn__st_tensor *tensors,
-                            size_t n_tensors)
+static bfn_status put_all(bfn__sink *sink, const text *header, size_t n_tensors, put_numbers numbers, void *user)
 {
-    uint64_t length = n_header;
-    bfn_status status = bfn__writer_write(w, &length, sizeof length);
+    uint64_t length = header->n;
+    bfn_status status = bfn__sink_put(sink, &length, sizeof length);
     if (status == BFN_OK)
-        status = bfn__writer_write(w, header, n_header);
+        status = bfn__sink_put(sink, header->out, header->n);
     for (size_t i = 0; i < n_tensors && status == BFN_OK; i++)
-        status = bfn__writer_write(w, tensors[i].data, tensors[i].bytes);
+        status = numbers(user, i, sink);
     return status;
 }
 
-bfn_status bfn__safetensors_save(bfn_context *ctx, const char *path, const bfn__st_tensor *tensors, size_t n_tensors,
-                                 const bfn__st_entry *metadata, size_t n_metadata)
+/* Digits over the blanks that were summed up: numbers that are made as they are written are made twice. */
+static bfn_status put_checksum(const text *header, size_t n_tensors, put_numbers numbers, void *user)
+{
+    char digits[BFN__SHA256_HEX];
+    bfn__sha256 hash;
+    bfn__sink sink = {NULL, &hash};
+    if (header->checksum == 0)
+        return BFN_OK;
+    bfn__sha256_begin(&hash);
+    bfn_status status = put_all(&sink, header, n_tensors, numbers, user);
+    bfn__sha256_end(&hash, digits);
+    memcpy(header->out + header->checksum, digits, sizeof digits - 1);
+    return status;
+}
+static bfn_status write_file(bfn_context *ctx, const char *path, const text *header, size_t n_tensors,
+                             put_numbers numbers, void *user)
+{
+    bfn__writer *w;
+    bfn_status status = bfn__writer_open(ctx, &w, path);
+    if (status != BFN_OK)
+        return status;
+    bfn__sink sink = {w, NULL};
+    status = put_all(&sink, header, n_tensors, numbers, user);
+    if (status == BFN_OK)
+        return bfn__writer_commit(w);
+    bfn__writer_abort(w);
+    return status;
+}
+
+bfn_status bfn__safetensors_save_from(bfn_context *ctx, const char *path, const bfn__st_tensor *tensors,
+                                      size_t n_tensors, const bfn__st_entry *metadata, size_t n_metadata,
+                                      put_numbers numbers, void *user)
 {
     bfn_status status = check_all(ctx, tensors, n_tensors, metadata, n_metadata);
     if (status != BFN_OK)
         return status;
     text header = {0};
     put_header(&header, tensors, n_tensors, metadata, n_metadata);
-    if (header.n > BFN__LIMIT_ST_HEADER_BYTES)
+    if (header.n > bfn__limit(ctx, BFN__CAP_ST_HEADER_BYTES))
         return bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: its header would have %zu bytes, at most %zu are allowed", path,
-                         header.n, BFN__LIMIT_ST_HEADER_BYTES);
+                         header.n, bfn__limit(ctx, BFN__CAP_ST_HEADER_BYTES));
     header.out = bfn__calloc(ctx, header.n, 1);
     if (header.out == NULL)
         return BFN_ERR_MEMORY;
     header.n = 0;
     put_header(&header, tensors, n_tensors, metadata, n_metadata);
-    put_checksum(&header, tensors, n_tensors);
-    bfn__writer *w;
-    status = bfn__writer_open(ctx, &w, path);
-    if (status == BFN_OK) {
-        status = write_all(w, header.out, header.n, tensors, n_tensors);
-        if (status == BFN_OK)
-            status = bfn__writer_commit(w);
-        else
-            bfn__writer_abort(w);
-    }
+    status = put_checksum(&header, n_tensors, numbers, user);
+    if (status == BFN_OK)
+        status = write_file(ctx, path, &header, n_tensors, numbers, user);
     bfn__free(ctx, header.out);
     return status;
+}
+
+static bfn_status put_data(void *user, size_t i, bfn__sink *sink)
+{
+    const bfn__st_tensor *tensors = user;
+    return bfn__sink_put(sink, tensors[i].data, tensors[i].bytes);
+}
+
+bfn_status bfn__safetensors_save(bfn_context *ctx, const char *path, const bfn__st_tensor *tensors, size_t n_tensors,
+                                 const bfn__st_entry *metadata, size_t n_metadata)
+{
+    return bfn__safetensors_save_from(ctx, path, tensors, n_tensors, metadata, n_metadata, put_data,
+                                      (bfn__st_tensor *)tensors);
 }

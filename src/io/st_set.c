@@ -3,6 +3,7 @@
 
 #include "io/limits.h"
 #include "io/torch.h"
+#include "io/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,71 @@ bfn_status bfn__st_index(bfn__safetensors *st, const char *label)
     return BFN_OK;
 }
 
+/* ---- names ---- */
+
+/* Length of what the rule replaces, and its replacement; false: it does not fit the name. */
+static bool rule_fits(const char *rule, const char *name, size_t *n_old, const char **fresh)
+{
+    *fresh = strchr(rule, '=') + 1;
+    *n_old = (size_t)(*fresh - 1 - rule);
+    return strncmp(name, rule, *n_old) == 0;
+}
+
+/* The new name into out (NULL: only count); its length with the NUL. */
+static size_t apply(const char *name, const char *const *rules, size_t n_rules, char *out)
+{
+    size_t n_old = 0, i = 0;
+    const char *fresh = "";
+    while (i < n_rules && !rule_fits(rules[i], name, &n_old, &fresh))
+        i++;
+    if (i == n_rules) {
+        n_old = 0;
+        fresh = "";
+    }
+    size_t n_fresh = strlen(fresh), rest = strlen(name + n_old) + 1;
+    if (out != NULL) {
+        memcpy(out, fresh, n_fresh);
+        memcpy(out + n_fresh, name + n_old, rest);
+    }
+    return n_fresh + rest;
+}
+
+static bfn_status check_rules(bfn_context *ctx, const char *const *rules, size_t n_rules)
+{
+    for (size_t i = 0; i < n_rules; i++) {
+        if (strchr(rules[i], '=') == NULL)
+            return bfn__fail(ctx, BFN_ERR_ARGUMENT, "prefix \"%s\": needs old=new", rules[i]);
+        size_t n = strlen(rules[i]);
+        if (bfn__utf8_check(rules[i], n) < n)
+            return bfn__fail(ctx, BFN_ERR_ARGUMENT, "prefix \"%s\" is not valid UTF-8", rules[i]);
+    }
+    return BFN_OK;
+}
+
+bfn_status bfn__st_rename(bfn_context *ctx, bfn__safetensors *st, const char *const *rules, size_t n_rules)
+{
+    size_t bytes = 1;
+    bfn_status status = check_rules(ctx, rules, n_rules);
+    if (status != BFN_OK)
+        return status;
+    for (size_t i = 0; i < st->n_tensors; i++)
+        bytes += apply(st->tensors[i].name, rules, n_rules, NULL);
+    char *names = bfn__calloc(ctx, bytes, 1), *at = names;
+    if (names == NULL)
+        return BFN_ERR_MEMORY;
+    for (size_t i = 0; i < st->n_tensors; i++) {
+        size_t n = apply(st->tensors[i].name, rules, n_rules, at);
+        st->tensors[i].name = at;
+        at += n;
+    }
+    bfn__free(ctx, st->names); /* of an earlier renaming */
+    st->names = names;
+    bfn__free(ctx, st->by_name);
+    return bfn__st_index(st, "with other prefixes");
+}
+
+/* ---- opening ---- */
+
 bfn_status bfn__tensors_parse(bfn_context *ctx, bfn__safetensors **out, const void *bytes, size_t n, const char *label)
 {
     if (bfn__is_torch(bytes, n))
@@ -52,7 +118,7 @@ static bfn_status open_with(bfn_context *ctx, bfn__safetensors **out, const char
 {
     *out = NULL;
     bfn__bytes file;
-    bfn_status status = bfn__file_map(ctx, path, BFN__LIMIT_FILE_BYTES, &file);
+    bfn_status status = bfn__file_map(ctx, path, bfn__limit(ctx, BFN__CAP_FILE_BYTES), &file);
     if (status != BFN_OK)
         return status;
     status = parse(ctx, out, file.data, file.size, path);
@@ -90,6 +156,7 @@ void bfn__safetensors_close(bfn__safetensors *st)
         bfn__free(ctx, st->blocks[i]);
     bfn__free(ctx, st->blocks);
     bfn__free(ctx, st->header);
+    bfn__free(ctx, st->names);
     bfn__free(ctx, st->tensors);
     bfn__free(ctx, st->entries);
     bfn__free(ctx, st->by_name);

@@ -87,14 +87,14 @@ static bfn_status check_options(bfn_context *ctx, const bfn__textset_options *o)
 /* Inflated, without a byte-order mark, checked to be UTF-8, cleaned where the alphabet says so. */
 static bfn_status prepare(source *s)
 {
-    if (s->n > BFN__LIMIT_TEXT_BYTES)
+    if (s->n > bfn__limit(s->ctx, BFN__CAP_TEXT_BYTES))
         return bfn__fail(s->ctx, BFN_ERR_INPUT, "%s: has %zu bytes, at most %zu are allowed", s->label, s->n,
-                         BFN__LIMIT_TEXT_BYTES);
+                         bfn__limit(s->ctx, BFN__CAP_TEXT_BYTES));
     bfn_status status = BFN_OK;
     char *text;
     size_t n;
     if (bfn__is_gzip(s->text, s->n)) {
-        status = bfn__gunzip(s->ctx, s->text, s->n, BFN__LIMIT_INFLATED_BYTES, s->label, &text, &n);
+        status = bfn__gunzip(s->ctx, s->text, s->n, bfn__limit(s->ctx, BFN__CAP_INFLATED_BYTES), s->label, &text, &n);
         if (status == BFN_OK)
             replace_text(s, text, n);
     }

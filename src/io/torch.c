@@ -69,7 +69,7 @@ static bfn_status take_block(loader *l, size_t bytes, void **block)
     bfn__safetensors *st = l->st;
     if (bytes > l->room)
         return bfn__fail(l->ctx, BFN_ERR_INPUT, "%s: unpacks to more than %zu bytes, the most that is allowed",
-                         l->label, BFN__LIMIT_TORCH_BYTES);
+                         l->label, bfn__limit(l->ctx, BFN__CAP_TORCH_BYTES));
     if (st->n_blocks == l->block_room) {
         size_t room = 2 * l->block_room + 16;
         void **more = bfn__calloc(l->ctx, room, sizeof *more);
@@ -170,9 +170,9 @@ static bfn_status read_description(loader *l)
     bfn_status status = bfn__zip_entry_at(l->zip, index, &e);
     if (status != BFN_OK)
         return status;
-    if (e.size > BFN__LIMIT_PICKLE_BYTES)
+    if (e.size > bfn__limit(l->ctx, BFN__CAP_PICKLE_BYTES))
         return bfn__fail(l->ctx, BFN_ERR_INPUT, "%s: data.pkl has %zu bytes, at most %zu are allowed", l->label, e.size,
-                         BFN__LIMIT_PICKLE_BYTES);
+                         bfn__limit(l->ctx, BFN__CAP_PICKLE_BYTES));
     status = read_content(l, &e, &data);
     return status == BFN_OK ? bfn__pickle_parse(l->ctx, &l->pickle, data, e.size, l->label) : status;
 }
@@ -282,7 +282,7 @@ static bfn_status load_tensors(loader *l)
 
 static bfn_status load(loader *l, const void *bytes, size_t n)
 {
-    bfn_status status = bfn__zip_open(l->ctx, &l->zip, bytes, n, BFN__LIMIT_TORCH_ENTRIES, l->label);
+    bfn_status status = bfn__zip_open(l->ctx, &l->zip, bytes, n, bfn__limit(l->ctx, BFN__CAP_TORCH_ENTRIES), l->label);
     if (status == BFN_OK)
         status = find_root(l);
     if (status == BFN_OK)
@@ -294,7 +294,7 @@ static bfn_status load(loader *l, const void *bytes, size_t n)
 
 bfn_status bfn__torch_parse(bfn_context *ctx, bfn__safetensors **out, const void *bytes, size_t n, const char *label)
 {
-    loader l = {.ctx = ctx, .label = label, .room = BFN__LIMIT_TORCH_BYTES};
+    loader l = {.ctx = ctx, .label = label, .room = bfn__limit(ctx, BFN__CAP_TORCH_BYTES)};
     *out = NULL;
     if (n > 0 && *(const unsigned char *)bytes == 0x80)
         return fail(&l,

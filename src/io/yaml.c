@@ -44,9 +44,9 @@ const char *bfn__yaml_text(bfn__yaml *tree, const char *s, size_t n)
 
 bfn_status bfn__yaml_new(bfn__yaml *tree, bfn__yaml_kind kind, const char *key, size_t line, bfn__yaml_node **out)
 {
-    if (tree->n_nodes >= BFN__LIMIT_YAML_NODES)
+    if (tree->n_nodes >= bfn__limit(tree->ctx, BFN__CAP_YAML_NODES))
         return bfn__fail(tree->ctx, BFN_ERR_ARGUMENT, "%s: line %zu: more than %zu keys and values, the most allowed",
-                         tree->label, line, BFN__LIMIT_YAML_NODES);
+                         tree->label, line, bfn__limit(tree->ctx, BFN__CAP_YAML_NODES));
     bfn__yaml_node *node = bfn__yaml_take(tree, sizeof *node);
     if (node == NULL)
         return BFN_ERR_MEMORY;
@@ -281,9 +281,9 @@ static bfn_status take_all(builder *b, yaml_parser_t *parser)
 bfn_status bfn__yaml_parse(bfn_context *ctx, bfn__yaml **out, const void *bytes, size_t n, const char *label)
 {
     *out = NULL;
-    if (n > BFN__LIMIT_YAML_BYTES)
+    if (n > bfn__limit(ctx, BFN__CAP_YAML_BYTES))
         return bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: has %zu bytes, at most %zu are allowed", label, n,
-                         BFN__LIMIT_YAML_BYTES);
+                         bfn__limit(ctx, BFN__CAP_YAML_BYTES));
     builder b = {0};
     bfn_status status = bfn__yaml_create(ctx, &b.tree, label);
     if (status != BFN_OK)

@@ -110,7 +110,7 @@ void bfn__run_plot(bfn__trainer *tr)
     tr->last_plot = bfn__seconds();
     bfn__run_path(tr, "log.jsonl", path);
     bfn__bytes log;
-    if (bfn__file_map(tr->ctx, path, BFN__LIMIT_LOG_BYTES, &log) != BFN_OK)
+    if (bfn__file_map(tr->ctx, path, bfn__limit(tr->ctx, BFN__CAP_LOG_BYTES), &log) != BFN_OK)
         return;
     bool good = read_log(log.data, log.size, &loss, &bound);
     bfn__file_unmap(tr->ctx, &log);

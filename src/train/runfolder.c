@@ -167,7 +167,7 @@ static bfn_status cut_back(bfn__trainer *tr, const char *name)
     bfn__run_path(tr, name, path);
     if (lstat(path, &info) != 0)
         return BFN_OK;
-    bfn_status status = bfn__file_map(tr->ctx, path, BFN__LIMIT_LOG_BYTES, &bytes);
+    bfn_status status = bfn__file_map(tr->ctx, path, bfn__limit(tr->ctx, BFN__CAP_LOG_BYTES), &bytes);
     if (status != BFN_OK)
         return status;
     size_t keep = lines_up_to(bytes.data, bytes.size, tr->info.step);

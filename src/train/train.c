@@ -43,7 +43,7 @@ static bfn_status read_config_file(bfn__trainer *tr)
 {
     bfn__bytes bytes;
     const char *path = tr->options->config_path;
-    bfn_status status = bfn__file_map(tr->ctx, path, BFN__LIMIT_YAML_BYTES, &bytes);
+    bfn_status status = bfn__file_map(tr->ctx, path, bfn__limit(tr->ctx, BFN__CAP_YAML_BYTES), &bytes);
     if (status != BFN_OK)
         return status;
     status = bfn__config_parse(tr->ctx, &tr->config, bytes.data != NULL ? bytes.data : "", bytes.size, path);
