@@ -10,6 +10,7 @@
 #define BFN_MODEL_H
 
 #include "bfn/sample.h"
+#include "bfn/tensors.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -26,20 +27,36 @@ typedef struct bfn_model_options {
     bfn_precision precision; /* default: bf16 where the CPU has it, else f32 */
     int raw_weights;         /* non-zero: the trained weights instead of their average (EMA) */
     int allow_nonfinite;     /* non-zero: NaN and infinity in weights are let through */
+    const char *
+        config_path; /* NULL, or a YAML file for models that carry no configuration (PyTorch checkpoints): ours, or the layout of
+                              * either published code base. BFN_ERR_ARGUMENT: the model has one of its own */
 } bfn_model_options;
 
 #define BFN_MODEL_OPTIONS_INIT                                                                                         \
     {                                                                                                                  \
-        sizeof(bfn_model_options), BFN_PRECISION_DEFAULT, 0, 0                                                         \
+        sizeof(bfn_model_options), BFN_PRECISION_DEFAULT, 0, 0, 0                                                      \
     }
 
-/* BFN_ERR_NOT_FOUND, BFN_ERR_INPUT (all shape mismatches, missing and extra names listed), BFN_ERR_ARGUMENT (configuration). */
+/* A checkpoint of ours, or a PyTorch state dict (.pt, names "net.X" or "X") with options->config_path.
+ * BFN_ERR_NOT_FOUND, BFN_ERR_INPUT (all shape mismatches, missing and extra names listed), BFN_ERR_ARGUMENT (configuration). */
 BFN_API BFN_MUST_CHECK bfn_status bfn_model_load(bfn_context *ctx, bfn_model **out, const char *path,
                                                  const bfn_model_options *options);
 /* A fresh network of random weights from YAML text (a configuration file's content): benches, tests, training from scratch. */
 BFN_API BFN_MUST_CHECK bfn_status bfn_model_create(bfn_context *ctx, bfn_model **out, const char *yaml, uint64_t seed,
                                                    const bfn_model_options *options);
 BFN_API void bfn_model_destroy(bfn_model *model);
+
+/* How a configuration wants samples to be drawn where nobody says otherwise (section "sampling"). */
+typedef struct bfn_sampling_defaults {
+    char method[32];               /* a name for bfn_method_parse; "": not said */
+    size_t n_steps, n_evaluations; /* 0: not said */
+    double eta;                    /* below 0: not said */
+    bfn_last last;
+    bfn_prediction prediction;
+    bfn_start start;
+    size_t n; /* 0: not said */
+    uint64_t seed;
+} bfn_sampling_defaults;
 
 typedef struct bfn_model_info {
     const char *network;       /* "gpt" */
@@ -60,15 +77,10 @@ typedef struct bfn_model_info {
     double valid_bound, best_bound; /* newest and best validation bound, bits a position; NaN: none */
     int has_moments;
     double variance; /* ... of the data, per position; 0 without moments */
+    bfn_sampling_defaults sampling;
 } bfn_model_info;
 BFN_API void bfn_model_get_info(const bfn_model *model, bfn_model_info *info);
 
-typedef struct bfn_tensor_info {
-    const char *name;
-    int rank;
-    size_t shape[4];
-    const char *dtype; /* in the file */
-} bfn_tensor_info;
 BFN_API size_t bfn_model_n_tensors(const bfn_model *model);
 BFN_API void bfn_model_tensor(const bfn_model *model, size_t i, bfn_tensor_info *info);
 

@@ -62,7 +62,7 @@ BFN_API BFN_MUST_CHECK bfn_status bfn_train(bfn_context *ctx, const bfn_train_op
 typedef struct bfn_config_field {
     const char *name; /* "train.lr" */
     const char *text; /* what it means */
-    char allowed[160], fallback[160];
+    char allowed[320], fallback[320];
 } bfn_config_field;
 BFN_API size_t bfn_config_n_fields(void);
 BFN_API void bfn_config_get_field(size_t i, bfn_config_field *field);

@@ -9,6 +9,7 @@
 #include "base/nearest.h"
 #include "bfn/train.h"
 #include "io/yaml.h"
+#include "model/published.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -66,6 +67,23 @@ bfn_flow bfn__config_flow(const bfn__config *config)
     flow.min_variance = discrete ? 0.0 : config->flow.min_variance;
     flow.clip = flow.kind == BFN_DATA_CONTINUOUS ? config->flow.clip : 0.0;
     return flow;
+}
+
+bfn_sampling_defaults bfn__config_sampling(const bfn__config *config)
+{
+    bfn_sampling_defaults d = {.n_steps = config->sampling.steps,
+                               .n_evaluations = config->sampling.nfe,
+                               .eta = config->sampling.eta,
+                               .last = (bfn_last)config->sampling.last,
+                               .prediction = (bfn_prediction)config->sampling.prediction,
+                               .start = (bfn_start)config->sampling.start,
+                               .n = config->sampling.n,
+                               .seed = config->sampling.seed};
+    char word[BFN__FIELD_TEXT];
+    bfn__config_get(config, "sampling.method", word);
+    if (config->sampling.method > 0)
+        snprintf(d.method, sizeof d.method, "%.31s", word);
+    return d;
 }
 
 /* ---- setting fields by name ---- */
@@ -192,8 +210,7 @@ bfn_status bfn__config_override(bfn_context *ctx, bfn__config *config, const cha
 
 /* ---- reading YAML ---- */
 
-/* A scalar's text, or the scalars of a sequence as "[a,b]": what bfn__config_set takes. */
-static bool node_text(const bfn__yaml_node *node, char text[BFN__FIELD_TEXT])
+bool bfn__config_node_text(const bfn__yaml_node *node, char text[BFN__FIELD_TEXT])
 {
     if (node->kind == BFN__YAML_SCALAR)
         return snprintf(text, BFN__FIELD_TEXT, "%s", node->value) < BFN__FIELD_TEXT;
@@ -229,7 +246,7 @@ static bfn_status parse_entry(bfn_context *ctx, bfn__config *config, const char 
             status = parse_entry(ctx, config, key, n);
         return status;
     }
-    if (!node_text(node, text))
+    if (!bfn__config_node_text(node, text))
         return bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: needs a value or a list of values", key);
     return bfn__config_set(ctx, config, key, text);
 }
@@ -246,8 +263,8 @@ static bool is_section(const char *name)
 static bfn_status parse_section(bfn_context *ctx, bfn__config *config, const bfn__yaml_node *section, const char *label)
 {
     if (!is_section(section->key)) {
-        bfn_status status =
-            bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: no such section, allowed: data, network, flow, train", section->key);
+        bfn_status status = bfn__fail(
+            ctx, BFN_ERR_ARGUMENT, "%s: no such section, allowed: data, network, flow, train, sampling", section->key);
         return at_line(ctx, status, label, section->line);
     }
     if (section->kind != BFN__YAML_MAPPING) {
@@ -268,8 +285,11 @@ bfn_status bfn__config_parse(bfn_context *ctx, bfn__config *config, const char *
     bfn_status status = bfn__yaml_parse(ctx, &tree, yaml, n, label);
     if (status != BFN_OK)
         return status;
-    for (const bfn__yaml_node *s = bfn__yaml_root(tree)->first; s != NULL && status == BFN_OK; s = s->next)
-        status = parse_section(ctx, config, s, label);
+    if (bfn__published_is(tree))
+        status = bfn__published_read(ctx, tree, label, config);
+    else
+        for (const bfn__yaml_node *s = bfn__yaml_root(tree)->first; s != NULL && status == BFN_OK; s = s->next)
+            status = parse_section(ctx, config, s, label);
     bfn__yaml_destroy(tree);
     return status;
 }
@@ -313,6 +333,19 @@ static size_t channels_of(const bfn__config *c)
 static size_t outputs_of(const bfn__config *c)
 {
     return c->flow.kind + 1 == BFN_DATA_DISCRETISED ? 2 : 1;
+}
+
+void bfn__config_get(const bfn__config *config, const char *key, char text[BFN__FIELD_TEXT])
+{
+    const bfn__field *field = find_field(key);
+    text[0] = '\0';
+    if (field != NULL) {
+        bfn__field_write(field, config, text);
+        return;
+    }
+    for (size_t i = 0; i < config->network.n_options; i++)
+        if (strcmp(config->network.keys[i], key + strlen(network_prefix)) == 0)
+            bfn__format_number(config->network.values[i], text);
 }
 
 /* The options of a network that data and flow decide. They may be written, but only with the value that follows; where `from` is NULL the

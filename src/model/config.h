@@ -2,6 +2,7 @@
  *
  *   data     what the data is and how it is cut        network  class and its options (checked by the network itself)
  *   flow     what the BFN does to data                 train    batch, optimiser, averaging, what is reported when
+ *   sampling what is drawn where nobody says otherwise
  *
  * A resolved configuration has every default filled in, vocabulary or image size known from the data, and the network's full list of
  * options; it is what run folders and checkpoints hold. Fields that belong to another kind of data are left out of it. All text is locale
@@ -10,7 +11,7 @@
 #ifndef BFN_CONFIG_H
 #define BFN_CONFIG_H
 
-#include "bfn/flow.h"
+#include "bfn/model.h"
 #include "nn/nn.h"
 
 enum { BFN__CONFIG_MAX_OPTIONS = 64, BFN__CONFIG_MAX_KEY = 48 };
@@ -50,12 +51,20 @@ typedef struct bfn__config {
         size_t valid_every, valid_batches, checkpoint_every, keep, sample_every, sample_n, sample_nfe, log_every;
         size_t max_bad_steps;
     } train;
+    struct {
+        int method; /* index into the words of its field; 0: not said */
+        size_t steps, nfe, n;
+        double eta; /* below 0: not said */
+        int last, prediction, start;
+        uint64_t seed;
+    } sampling; /* what bfn sample does where nobody says otherwise */
 } bfn__config;
 
 /* All defaults. */
 void bfn__config_init(bfn__config *config);
 
-/* YAML text of a configuration file into an initialised config. `label` names the source in messages. BFN_ERR_ARGUMENT. */
+/* YAML text of a configuration file, ours or in a published layout (published.h), into an initialised config. `label` names the source in
+ * messages. BFN_ERR_ARGUMENT. */
 bfn_status bfn__config_parse(bfn_context *ctx, bfn__config *config, const char *yaml, size_t n, const char *label);
 
 /* One field from text: key "train.lr", value "1e-3" (lists: "[0.9, 0.98]" or "0.9,0.98"). */
@@ -68,6 +77,7 @@ bfn_status bfn__config_override(bfn_context *ctx, bfn__config *config, const cha
  * caller's. */
 bfn_status bfn__config_resolve(bfn_context *ctx, bfn__config *config, size_t n_classes, bfn__net **net);
 
+bfn_sampling_defaults bfn__config_sampling(const bfn__config *config);
 bfn_flow bfn__config_flow(const bfn__config *config);
 size_t bfn__config_positions(const bfn__config *config); /* D of a resolved configuration: T, or H W C */
 /* Levels of grey that images are reduced to: flow.n_classes, or its default. */

@@ -36,6 +36,14 @@
 #define MANY 1e9
 enum { ALL = BFN__FOR_ALL, TEXT = BFN__FOR_TEXT, IMAGE = BFN__FOR_IMAGE };
 
+/* "default|bfn|euler|...": our methods, and the names of the published code. */
+static const char sampling_methods[] = "default"
+#define BFN_METHOD(NAME, name, text) "|" name
+#define BFN_ALIAS(alias, NAME) "|" alias
+#include "bfn/methods.def"
+#undef BFN_METHOD
+    ;
+
 /* clang-format off */
 static const bfn__field fields[] = {
     WORD(data, kind, "kind", "text|image", 0, false, ALL, "what the data is: a text file; images (a folder of PNG, IDX, CIFAR-10)"),
@@ -80,6 +88,15 @@ static const bfn__field fields[] = {
     SIZE(train, sample_n, 1, 1000, 4, true, ALL, "samples each time"),
     SIZE(train, sample_nfe, 2, 1000, 20, true, ALL, "network evaluations of a sample"),
     SIZE(train, log_every, 1, MANY, 10, true, ALL, "steps between lines of log.jsonl"),
+    WORD(sampling, method, "method", sampling_methods, 0, true, ALL, "what bfn sample does where its options do not say: the method"),
+    SIZE(sampling, nfe, 0, 1e6, 0, true, ALL, "... network evaluations; 0: not said"),
+    SIZE(sampling, steps, 0, 1e6, 0, true, ALL, "... or steps of the time grid; 0: not said"),
+    REAL(sampling, eta, -1, 0.5, -1, true, ALL, "... first time; below 0: the method's own"),
+    WORD(sampling, last, "last", "default|predict|update|call", 0, true, ALL, "... last step"),
+    WORD(sampling, prediction, "prediction", "default|mean|draw", 0, true, ALL, "... the network's mean, or a draw from its output"),
+    WORD(sampling, start, "start", "zero|moments", 0, true, ALL, "... initial state"),
+    SIZE(sampling, n, 0, MANY, 0, true, ALL, "... how many samples; 0: not said"),
+    ENTRY("sampling.seed", BFN__FIELD_SEED, sampling.seed, 1, 0, 1.8446744073709552e19, NULL, true, ALL, "... seed", 1),
 };
 /* clang-format on */
 

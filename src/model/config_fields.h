@@ -35,11 +35,18 @@ size_t bfn__n_fields(void);
 const bfn__field *bfn__field_at(size_t i);
 
 /* Text of a field's value: "[0.9, 0.98]", "cosine". */
-enum { BFN__FIELD_TEXT = 160 };
+enum { BFN__FIELD_TEXT = 320 };
 void bfn__field_write(const bfn__field *field, const bfn__config *config, char text[BFN__FIELD_TEXT]);
 bfn_status bfn__field_read(bfn_context *ctx, const bfn__field *field, bfn__config *config, const char *text);
 /* What is allowed: "a number from 0 to 1", "one of text8, chars". */
 void bfn__field_range(const bfn__field *field, char text[BFN__FIELD_TEXT]);
+
+/* The value of any key as text, options of the network too ("network.n_layer"); "": it has none. */
+void bfn__config_get(const bfn__config *config, const char *key, char text[BFN__FIELD_TEXT]);
+
+/* A scalar's text, or the scalars of a sequence as "[a,b]": what bfn__config_set takes. false: neither, or too long. */
+struct bfn__yaml_node;
+bool bfn__config_node_text(const struct bfn__yaml_node *node, char text[BFN__FIELD_TEXT]);
 
 /* Word i of "a|b|c" into a buffer; false beyond the last. */
 bool bfn__choice_word(const char *choices, size_t i, char word[BFN__CONFIG_MAX_KEY]);

@@ -102,7 +102,7 @@ bfn_status bfn__dataset_text(bfn_context *ctx, bfn__dataset **out, const char *p
                              const bfn__dataset_options *options)
 {
     bfn__bytes bytes;
-    bfn_status status = bfn__file_map(ctx, path, BFN__LIMIT_TEXT_BYTES, &bytes);
+    bfn_status status = bfn__file_map(ctx, path, bfn__limit(ctx, BFN__CAP_TEXT_BYTES), &bytes);
     if (status != BFN_OK)
         return status;
     text_set *set = bfn__calloc(ctx, 1, sizeof *set);

@@ -152,6 +152,12 @@ bfn_status bfn__data_info_check_labels(bfn_context *ctx, const bfn__data_info *d
                      data->n_labels);
 }
 
+bfn_status bfn__data_info_default(bfn_context *ctx, const bfn__config *config, bfn__data_info *data)
+{
+    bool text8 = config->data.kind == BFN__FORM_TEXT && config->data.alphabet == 0 && config->flow.n_classes == 27;
+    return text8 ? bfn__alphabet_text8(ctx, &data->alphabet) : BFN_OK;
+}
+
 static bfn_status read_mean(bfn_context *ctx, const bfn__safetensors *st, size_t D, size_t K, bfn__data_info *data)
 {
     const bfn__st_tensor *mean = bfn__safetensors_find(st, "data.mean");

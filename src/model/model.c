@@ -1,7 +1,7 @@
 /* model.c: a model from a checkpoint or from a configuration; what is inside it.
  *
- * Loading goes from the general to the particular, so that the first message is the one that helps: is it a safetensors file, is it one
- * of ours (metadata bfn.config), is the configuration valid, do the tensors fit it, are the numbers finite, what does it say of its data.
+ * Loading goes from the general to the particular, so that the first message is the one that helps: is it a file of tensors, is there a
+ * configuration (its metadata bfn.config, or a given one), is it valid, do the tensors fit it, are the numbers finite, what does it say of its data.
  * The network is compiled only when it is first used (predict.c), because only then the batch size is known.
  */
 #include "model/model_internal.h"
@@ -14,25 +14,22 @@
 #include <math.h>
 #include <string.h>
 
-static bfn_status check_options(bfn_context *ctx, const bfn_model_options *options, bfn_model_options *out)
+bfn_status bfn__model_options_check(bfn_context *ctx, const bfn_model_options *options)
 {
-    *out = (bfn_model_options)BFN_MODEL_OPTIONS_INIT;
-    if (options == NULL)
-        return BFN_OK;
     if (options->struct_size != sizeof *options)
         return bfn__fail(ctx, BFN_ERR_ARGUMENT, "model options: struct_size %zu, needs %zu", options->struct_size,
                          sizeof *options);
     if ((unsigned)options->precision > BFN_PRECISION_BF16)
         return bfn__fail(ctx, BFN_ERR_ARGUMENT, "model options: precision %d, needs 0 to 2", (int)options->precision);
-    *out = *options;
     return BFN_OK;
 }
 
 static bfn_status model_new(bfn_context *ctx, bfn_model **out, const bfn_model_options *options)
 {
-    bfn_model_options checked;
+    static const bfn_model_options defaults = BFN_MODEL_OPTIONS_INIT;
+    const bfn_model_options *checked = options != NULL ? options : &defaults;
     *out = NULL;
-    bfn_status status = check_options(ctx, options, &checked);
+    bfn_status status = bfn__model_options_check(ctx, checked);
     if (status == BFN_OK)
         status = bfn__room_for_threads(ctx);
     if (status != BFN_OK)
@@ -41,7 +38,7 @@ static bfn_status model_new(bfn_context *ctx, bfn_model **out, const bfn_model_o
     if (model == NULL)
         return BFN_ERR_MEMORY;
     model->ctx = ctx;
-    model->options = checked;
+    model->options = *checked;
     model->train.valid_bound = model->train.best_bound = NAN;
     model->label = -1;
     bfn__use_openmp(ctx);
@@ -68,15 +65,18 @@ void bfn_model_destroy(bfn_model *model)
     bfn__free(ctx, model);
 }
 
-/* What follows from the resolved configuration. */
-static bfn_status finish_network(bfn_model *model)
+/* What follows from the resolved configuration. The parameters' memory is left as it is where all of it will be written: it may be most of
+ * the time of loading. */
+static bfn_status finish_network(bfn_model *model, bool will_be_read)
 {
     model->flow = bfn__config_flow(&model->config);
     model->D = bfn__config_positions(&model->config);
     for (size_t i = 0; i < bfn__net_n_params(model->net); i++)
         if (bfn__net_param(model->net, i)->trained)
             model->n_parameters += bfn__net_param(model->net, i)->count;
-    model->params = bfn__calloc(model->ctx, bfn__net_arena(model->net), sizeof(float));
+    size_t n = bfn__net_arena(model->net);
+    model->params =
+        will_be_read ? bfn__malloc(model->ctx, n, sizeof(float)) : bfn__calloc(model->ctx, n, sizeof(float));
     if (model->params == NULL)
         return BFN_ERR_MEMORY;
     return bfn__config_write(model->ctx, &model->config, &model->config_text);
@@ -113,55 +113,78 @@ static bfn_status list_tensors(bfn_model *model, const bfn__safetensors *st)
         if (to->name == NULL)
             return BFN_ERR_MEMORY;
         to->dtype = from->dtype;
-        to->rank = from->rank < 4 ? from->rank : 4;
+        to->rank = from->rank;
+        to->count = from->count;
         memcpy(to->shape, from->shape, (size_t)to->rank * sizeof(size_t));
     }
     return BFN_OK;
 }
 
+static bfn_status resolve(bfn_context *ctx, const void *yaml, size_t n, const char *name, bfn__config *config,
+                          bfn__net **net)
+{
+    bfn_status status = bfn__config_parse(ctx, config, yaml, n, name);
+    return status == BFN_OK ? bfn__config_resolve(ctx, config, 0, net) : status;
+}
+
+static bfn_status read_given_config(bfn_context *ctx, const char *path, bfn__config *config, bfn__net **net)
+{
+    bfn__bytes file;
+    bfn_status status = bfn__file_map(ctx, path, bfn__limit(ctx, BFN__CAP_YAML_BYTES), &file);
+    if (status != BFN_OK)
+        return status;
+    status = resolve(ctx, file.size > 0 ? file.data : (void *)"", file.size, path, config, net);
+    bfn__file_unmap(ctx, &file);
+    return status;
+}
+
+bfn_status bfn__find_config(bfn_context *ctx, const bfn__safetensors *st, const char *label, const char *config_path,
+                            bfn__config *config, bfn__net **net)
+{
+    *net = NULL;
+    const char *own = bfn__safetensors_metadata(st, "bfn.config");
+    if (own != NULL && config_path != NULL)
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: has a configuration of its own, %s cannot be given", label,
+                         config_path);
+    if (own == NULL && config_path == NULL)
+        return bfn__fail(ctx, BFN_ERR_INPUT,
+                         "%s: not a bfn checkpoint: its metadata has no \"bfn.config\" (one that fits can be given: "
+                         "--config FILE)",
+                         label);
+    if (own == NULL)
+        return read_given_config(ctx, config_path, config, net);
+    bfn_status status = resolve(ctx, own, strlen(own), "bfn.config", config, net);
+    /* A configuration inside a file is that file's fault, not the caller's. */
+    return status == BFN_OK ? BFN_OK
+                            : bfn__fail_prefix(ctx, status == BFN_ERR_ARGUMENT ? BFN_ERR_INPUT : status, label);
+}
+
 bfn_status bfn__checkpoint_config(bfn_context *ctx, const bfn__safetensors *st, const char *label, bfn__config *config,
                                   bfn__net **net)
 {
-    *net = NULL;
-    const char *yaml = bfn__safetensors_metadata(st, "bfn.config");
-    if (yaml == NULL)
-        return bfn__fail(ctx, BFN_ERR_INPUT, "%s: not a bfn checkpoint: its metadata has no \"bfn.config\"", label);
-    bfn_status status = bfn__config_parse(ctx, config, yaml, strlen(yaml), "bfn.config");
-    if (status == BFN_OK)
-        status = bfn__config_resolve(ctx, config, 0, net);
-    if (status == BFN_OK)
-        return BFN_OK;
-    /* A configuration inside a file is that file's fault, not the caller's. */
-    return bfn__fail_prefix(ctx, status == BFN_ERR_ARGUMENT ? BFN_ERR_INPUT : status, label);
+    return bfn__find_config(ctx, st, label, NULL, config, net);
 }
 
-/* A training checkpoint has averages beside the weights; an exported model has one set. */
-static const char *weights_prefix(const bfn_model *model, const bfn__safetensors *st)
+static bfn_status read_data_info(bfn_model *model, const bfn__safetensors *st)
 {
-    for (size_t i = 0; i < bfn__net_n_params(model->net) && !model->options.raw_weights; i++) {
-        const bfn__param *p = bfn__net_param(model->net, i);
-        char name[BFN__MAX_NAME + 16] = "ema.net.";
-        size_t used = strlen(name);
-        memcpy(name + used, p->name, strlen(p->name) + 1);
-        if (p->trained && bfn__safetensors_find(st, name) != NULL)
-            return "ema.net.";
-    }
-    return "net.";
+    if (bfn__safetensors_metadata(st, "bfn.data") == NULL && model->options.config_path != NULL)
+        return bfn__data_info_default(model->ctx, &model->config, &model->data);
+    return bfn__data_info_read(model->ctx, st, model->D, bfn_flow_state_width(&model->flow), &model->data);
 }
 
 static bfn_status load_contents(bfn_model *model, const bfn__safetensors *st)
 {
     bfn_context *ctx = model->ctx;
-    const char *prefix = weights_prefix(model, st);
+    const char *prefix = bfn__weights_prefix(st, model->net, model->options.raw_weights != 0);
     bfn_status status = bfn__weights_check_shapes(ctx, st, model->net, prefix);
     if (status == BFN_OK)
-        status = finish_network(model);
+        status = finish_network(model, true);
     if (status == BFN_OK)
         status = bfn__weights_read(ctx, st, model->net, prefix, model->options.allow_nonfinite != 0, model->params);
     if (status == BFN_OK)
         status = bfn__weights_check_names(ctx, st, model->net);
     if (status == BFN_OK)
-        status = bfn__data_info_read(ctx, st, model->D, bfn_flow_state_width(&model->flow), &model->data);
+        status = read_data_info(model, st);
     if (status == BFN_OK)
         status = bfn__train_info_read(ctx, st, &model->train);
     if (status == BFN_OK)
@@ -190,14 +213,15 @@ static void sum_up(void *arg, size_t i)
 static bfn_status load_bytes(bfn_model *model, const bfn__bytes *bytes, const char *path)
 {
     bfn__safetensors *st;
-    bfn_status status = bfn__safetensors_parse(model->ctx, &st, bytes->data, bytes->size, path);
+    const bfn_model_options *o = &model->options;
+    bfn_status status = bfn__tensors_parse(model->ctx, &st, bytes->data, bytes->size, path);
     if (status != BFN_OK)
         return status;
     two_sums sums = {model, st, bytes, path, BFN_OK};
     bfn__parallel(model->ctx, 2, sum_up, &sums);
     status = sums.status;
     if (status == BFN_OK)
-        status = bfn__checkpoint_config(model->ctx, st, path, &model->config, &model->net);
+        status = bfn__find_config(model->ctx, st, path, o->config_path, &model->config, &model->net);
     if (status == BFN_OK) {
         status = load_contents(model, st);
         if (status != BFN_OK)
@@ -215,7 +239,7 @@ bfn_status bfn_model_load(bfn_context *ctx, bfn_model **out, const char *path, c
     bfn_status status = model_new(ctx, &model, options);
     if (status != BFN_OK)
         return status;
-    status = bfn__file_map(ctx, path, BFN__LIMIT_FILE_BYTES, &bytes);
+    status = bfn__file_map(ctx, path, bfn__limit(ctx, BFN__CAP_FILE_BYTES), &bytes);
     if (status == BFN_OK) {
         status = load_bytes(model, &bytes, path);
         bfn__file_unmap(ctx, &bytes);
@@ -240,10 +264,9 @@ bfn_status bfn_model_create(bfn_context *ctx, bfn_model **out, const char *yaml,
     if (status == BFN_OK)
         status = bfn__config_resolve(ctx, &model->config, 0, &model->net);
     if (status == BFN_OK)
-        status = finish_network(model);
-    bool text8 = model->config.data.kind == BFN__FORM_TEXT && model->config.data.alphabet == 0;
-    if (status == BFN_OK && text8 && model->flow.n_classes == 27)
-        status = bfn__alphabet_text8(ctx, &model->data.alphabet);
+        status = finish_network(model, false);
+    if (status == BFN_OK)
+        status = bfn__data_info_default(ctx, &model->config, &model->data);
     if (status != BFN_OK) {
         bfn_model_destroy(model);
         return status;
@@ -278,6 +301,7 @@ void bfn_model_get_info(const bfn_model *model, bfn_model_info *info)
         .best_bound = model->train.best_bound,
         .has_moments = model->mean != NULL,
         .variance = model->mean != NULL ? model->data.variance : 0.0,
+        .sampling = bfn__config_sampling(&model->config),
     };
 }
 
@@ -293,6 +317,7 @@ void bfn_model_tensor(const bfn_model *model, size_t i, bfn_tensor_info *info)
         const bfn__param *p = bfn__net_param(model->net, i);
         info->name = p->name;
         info->rank = p->rank;
+        info->count = p->count;
         memcpy(info->shape, p->shape, (size_t)p->rank * sizeof(size_t));
         info->dtype = bfn__dtype_name(BFN__DTYPE_F32);
         return;
@@ -300,6 +325,7 @@ void bfn_model_tensor(const bfn_model *model, size_t i, bfn_tensor_info *info)
     const bfn__file_tensor *t = &model->tensors[i];
     info->name = t->name;
     info->rank = t->rank;
+    info->count = t->count;
     memcpy(info->shape, t->shape, (size_t)t->rank * sizeof(size_t));
     info->dtype = bfn__dtype_name(t->dtype);
 }

@@ -48,6 +48,19 @@ char *bfn__train_info_write(const bfn__train_info *info);
 /* Metadata that is missing gives zeros. */
 bfn_status bfn__train_info_read(bfn_context *ctx, const bfn__safetensors *st, bfn__train_info *info);
 
+/* The list of what is wrong with a file, in one message: text is cut when full, the count goes on. */
+typedef struct bfn__report {
+    size_t n, used;
+    char text[BFN__ERRMSG_MAX];
+} bfn__report;
+void bfn__report_add(bfn__report *r, const char *line);
+/* BFN_OK when nothing was added; BFN_ERR_INPUT "3 <what>: ...". */
+bfn_status bfn__report_end(bfn_context *ctx, const bfn__report *r, const char *what);
+#define BFN__NONFINITE "tensors hold NaN or infinity"
+
+/* Where the weights are: "ema.net." (the averages of a training checkpoint, unless raw), "net.", or "" (a bare state dict). */
+const char *bfn__weights_prefix(const bfn__safetensors *st, const bfn__net *net, bool raw);
+
 /* Are all tensors "<prefix><parameter>" there, with the network's shapes? What is missing or has another shape is listed in one message
  * (BFN_ERR_INPUT). Comes before memory is taken for a network whose size only the file's configuration says: its tensors prove it. */
 bfn_status bfn__weights_check_shapes(bfn_context *ctx, const bfn__safetensors *st, const bfn__net *net,
@@ -67,6 +80,16 @@ bfn_status bfn__checkpoint_config(bfn_context *ctx, const bfn__safetensors *st, 
  * name of the checksum itself may be what is damaged). For files to resume from; others may carry what they like. */
 bfn_status bfn__checkpoint_verify(bfn_context *ctx, const bfn__safetensors *st, const char *label);
 
+/* The same for a file that may need a configuration from another file (NULL: none is given): exactly one of the two must be there. */
+bfn_status bfn__find_config(bfn_context *ctx, const bfn__safetensors *st, const char *label, const char *config_path,
+                            bfn__config *config, bfn__net **net);
+
+/* What the data is as far as the configuration alone tells it: the alphabet of text8. */
+bfn_status bfn__data_info_default(bfn_context *ctx, const bfn__config *config, bfn__data_info *data);
+
+/* BFN_ERR_ARGUMENT: a field out of its range. */
+bfn_status bfn__model_options_check(bfn_context *ctx, const bfn_model_options *options);
+
 /* Make bfn__parallel use OpenMP from here on, unless the context brought its own loop. */
 void bfn__use_openmp(bfn_context *ctx);
 
@@ -80,7 +103,7 @@ typedef struct bfn__file_tensor {
     char *name;
     bfn__dtype dtype;
     int rank;
-    size_t shape[4];
+    size_t shape[BFN_MAX_RANK], count;
 } bfn__file_tensor;
 
 struct bfn_model {

@@ -336,9 +336,10 @@ static bfn_status check_board(bfn_context *ctx, const bfn_board *board, board_la
     bfn_status status = check(ctx, &board->cell);
     if (status == BFN_OK)
         status = lay_out(ctx, board, layout);
-    if (status == BFN_OK && (layout->height > BFN__LIMIT_IMAGE_SIDE || layout->width > BFN__LIMIT_IMAGE_SIDE))
+    if (status == BFN_OK &&
+        (layout->height > bfn__limit(ctx, BFN__CAP_IMAGE_SIDE) || layout->width > bfn__limit(ctx, BFN__CAP_IMAGE_SIDE)))
         status = bfn__fail(ctx, BFN_ERR_ARGUMENT, "board: %zu x %zu pixels, allowed: sides up to %zu", layout->height,
-                           layout->width, BFN__LIMIT_IMAGE_SIDE);
+                           layout->width, bfn__limit(ctx, BFN__CAP_IMAGE_SIDE));
     return status;
 }
 

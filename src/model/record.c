@@ -107,7 +107,7 @@ bfn_status bfn_record_set_file(bfn_record *record, const char *key, const char *
 {
     char name[80], hex[BFN__SHA256_HEX];
     bfn__bytes file;
-    bfn_status status = bfn__file_map(record->ctx, path, BFN__LIMIT_FILE_BYTES, &file);
+    bfn_status status = bfn__file_map(record->ctx, path, bfn__limit(record->ctx, BFN__CAP_FILE_BYTES), &file);
     if (status != BFN_OK)
         return status;
     bfn__sha256_hex(file.data, file.size, hex);

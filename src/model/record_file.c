@@ -166,7 +166,7 @@ static bfn_status read_any(bfn_context *ctx, bfn_record *record, const char *pat
 {
     bool inside;
     bfn__bytes file;
-    bfn_status status = bfn__file_map(ctx, path, BFN__LIMIT_NPZ_BYTES, &file);
+    bfn_status status = bfn__file_map(ctx, path, bfn__limit(ctx, BFN__CAP_NPZ_BYTES), &file);
     if (status != BFN_OK)
         return status;
     status = bfn__record_parse(ctx, record, file.data, file.size, path, &inside);
