@@ -24,7 +24,7 @@ typedef enum cli_type {
     CLI_CHOICE, /* int: index into choices "a|b|c" */
 } cli_type;
 
-enum { CLI_MAX_TEXTS = 64, CLI_MAX_OPTIONS = 40 };
+enum { CLI_MAX_TEXTS = 64, CLI_MAX_OPTIONS = 48 };
 typedef struct cli_texts {
     const char *items[CLI_MAX_TEXTS];
     size_t n;
@@ -41,6 +41,13 @@ typedef struct cli_option {
     const char *text; /* one line of help */
 } cli_option;
 
+/* An option that every command which reads models has; at: of a const char *. */
+#define CLI_CONFIG_OPTION(at)                                                                                          \
+    {                                                                                                                  \
+        "config", 0, "FILE", CLI_TEXT, at, 0, 0, NULL,                                                                 \
+            "configuration of a model that carries none (a PyTorch .pt): YAML of ours or of either published code "    \
+            "base"                                                                                                     \
+    }
 typedef struct cli_command {
     const char *name, *summary;
     const char *usage; /* after "bfn name": "--model FILE [options]" */
@@ -60,7 +67,7 @@ bool cli_parse(const cli_command *command, int argc, char **argv, void *values, 
 int cli_usage(const cli_command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The library's message on stderr; returns the exit code of the status. */
 int cli_fail(const cli_command *command, const bfn_context *ctx, bfn_status status);
-/* A context with so many threads (0: all). Where it fails, the message is out. */
+/* A context with so many threads (0: all) and the limits of the command line. Where it fails, the message is out. */
 bfn_status cli_context(const cli_command *command, size_t threads, bfn_context **ctx);
 /* A failed context creation: its message; returns the exit code. */
 int cli_no_context(const cli_command *command, bfn_status status);
@@ -80,10 +87,11 @@ void cli_choices(const cli_option *option, char *text, size_t capacity);
 
 /* Help of one command on stdout. */
 void cli_help(const cli_command *command);
-/* All commands; all keys of a configuration file; where the public sets of images come from. */
+/* All commands; all keys of a configuration file; where the public sets of images come from; all caps on files. */
 void cli_help_all(void);
 void cli_help_config(void);
 void cli_help_data(void);
+void cli_help_limits(void);
 
 /* The table in main.c. */
 extern const cli_command *const cli_commands[];
@@ -116,7 +124,7 @@ void cli_duration(double seconds, char text[32]); /* "3 min 20 s" */
 
 /* The commands, one a file. */
 extern const cli_command cli_command_train, cli_command_sample, cli_command_compare, cli_command_eval, cli_command_info,
-    cli_command_plan, cli_command_sweep, cli_command_repro, cli_command_export, cli_command_classifier,
-    cli_command_selftest, cli_command_bench;
+    cli_command_plan, cli_command_sweep, cli_command_repro, cli_command_export, cli_command_convert, cli_command_diff,
+    cli_command_classifier, cli_command_selftest, cli_command_bench;
 
 #endif

@@ -14,7 +14,7 @@
 #include <string.h>
 
 typedef struct bench_values {
-    const char *model, *only;
+    const char *model, *config, *only;
     size_t threads, n_layer, n_embd, n_head, seq_len;
     double seconds;
     int quick;
@@ -27,6 +27,7 @@ static const cli_option options[] = {
     {"seconds", 0, "S", CLI_REAL, AT(seconds), 0.05, 3600, NULL, "time for each network measurement (default 5)"},
     {"only", 0, "WHAT", CLI_TEXT, AT(only), 0, 0, NULL, "text or images: that network alone (default both)"},
     {"model", 'm', "FILE", CLI_TEXT, AT(model), 0, 0, NULL, "also the sampler's own cost with this model"},
+    CLI_CONFIG_OPTION(AT(config)),
     {"n-layer", 0, "N", CLI_SIZE, AT(n_layer), 1, 1000, NULL,
      "layers (default 24, the text8 network of the BFN paper)"},
     {"n-embd", 0, "N", CLI_SIZE, AT(n_embd), 2, 65536, NULL, "width (default 768)"},
@@ -248,8 +249,10 @@ static int run(const cli_command *command, int argc, char **argv)
     if (status != BFN_OK)
         return (int)status;
     bfn_model *model = NULL;
+    bfn_model_options o = BFN_MODEL_OPTIONS_INIT;
+    o.config_path = v.config;
     if (v.model != NULL) /* first: nobody wants to wait for an error */
-        status = bfn_model_load(ctx, &model, v.model, NULL);
+        status = bfn_model_load(ctx, &model, v.model, &o);
     if (status == BFN_OK)
         status = bench(ctx, &v, model);
     int code = status == BFN_OK ? cli_flush(command) : cli_fail(command, ctx, status);

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 typedef struct compare_values {
-    const char *model, *out, *methods, *counts;
+    const char *model, *config, *out, *methods, *counts;
     size_t n, batch, threads, columns, scale;
     uint64_t seed, first;
     int precision, raw, start;
@@ -26,6 +26,7 @@ typedef struct compare_values {
 #define AT(member) offsetof(compare_values, member)
 static const cli_option options[] = {
     {"model", 'm', "FILE", CLI_TEXT, AT(model), 0, 0, NULL, "a model of images"},
+    CLI_CONFIG_OPTION(AT(config)),
     {"methods", 0, "LIST", CLI_TEXT, AT(methods), 0, 0, NULL,
      "a row each, as in bfn,ode2m,sde2m; \"+corrector\" behind one adds the free corrector (default bfn,ode2m,sde2m)"},
     {"nfe", 0, "LIST", CLI_TEXT, AT(counts), 0, 0, NULL, "a column each: network evaluations (default 5,10,20,50)"},
@@ -182,6 +183,7 @@ static int run(const cli_command *command, int argc, char **argv)
     bfn_model_options o = BFN_MODEL_OPTIONS_INIT;
     o.precision = (bfn_precision)v.precision;
     o.raw_weights = v.raw;
+    o.config_path = v.config;
     int code = cli_methods_parse(command, ctx, v.methods, v.counts, &list);
     if (code == 0 && (status = bfn_model_load(ctx, &model, v.model, &o)) != BFN_OK)
         code = cli_fail(command, ctx, status);

@@ -7,13 +7,14 @@
 #include <stdio.h>
 
 typedef struct export_values {
-    const char *out;
+    const char *out, *config;
     int precision, raw, nonfinite;
 } export_values;
 
 #define AT(member) offsetof(export_values, member)
 static const cli_option options[] = {
     {"output", 'o', "FILE", CLI_TEXT, AT(out), 0, 0, NULL, "the file to write"},
+    CLI_CONFIG_OPTION(AT(config)),
     {"precision", 0, "KIND", CLI_CHOICE, AT(precision), 0, 0, "bf16|f32",
      "numbers of the matrices (default bf16; vectors stay f32)"},
     {"raw-weights", 0, NULL, CLI_FLAG, AT(raw), 0, 0, NULL, "the trained weights instead of their average"},
@@ -37,6 +38,7 @@ static int run(const cli_command *command, int argc, char **argv)
     bfn_model_options o = BFN_MODEL_OPTIONS_INIT;
     o.precision = v.precision == 0 ? BFN_PRECISION_BF16 : BFN_PRECISION_F32;
     o.raw_weights = v.raw;
+    o.config_path = v.config;
     o.allow_nonfinite = v.nonfinite;
     status = bfn_model_export(ctx, argv[0], v.out, &o);
     int code = status == BFN_OK ? 0 : cli_fail(command, ctx, status);

@@ -10,7 +10,7 @@
 
 typedef struct plan_values {
     cli_solver_values solver;
-    const char *model;
+    const char *model, *config;
     int kind, format;
     size_t classes;
     double max_sqrt_beta, min_variance;
@@ -22,6 +22,7 @@ enum { FORMAT_TABLE, FORMAT_CSV, FORMAT_JSON };
 static const cli_option options[] = {
     CLI_SOLVER_OPTIONS(AT(solver)),
     {"model", 'm', "FILE", CLI_TEXT, AT(model), 0, 0, NULL, "take the flow from this model file"},
+    CLI_CONFIG_OPTION(AT(config)),
     {"kind", 0, "KIND", CLI_CHOICE, AT(kind), 0, 0, "discrete|continuous|discretised",
      "without a model: kind of data (default discrete)"},
     {"classes", 'K', "K", CLI_SIZE, AT(classes), 2, 65536, NULL, "... classes or bins (default 27; discretised 256)"},
@@ -48,11 +49,12 @@ static void flow_of_options(const plan_values *v, bfn_flow *flow)
     }
 }
 
-static bfn_status flow_of_model(bfn_context *ctx, const char *path, bfn_flow *flow)
+static bfn_status flow_of_model(bfn_context *ctx, const plan_values *v, bfn_flow *flow)
 {
     bfn_model *model;
-    const bfn_model_options o = BFN_MODEL_OPTIONS_INIT;
-    bfn_status status = bfn_model_load(ctx, &model, path, &o);
+    bfn_model_options o = BFN_MODEL_OPTIONS_INIT;
+    o.config_path = v->config;
+    bfn_status status = bfn_model_load(ctx, &model, v->model, &o);
     if (status != BFN_OK)
         return status;
     bfn_model_info info;
@@ -73,7 +75,7 @@ static int print_plan(const cli_command *command, bfn_context *ctx, plan_values 
     bfn_status status = bfn_plan_create(ctx, &plan, &flow, &solver);
     if (status == BFN_OK && v->model != NULL) { /* the options are good: now the file may be opened */
         bfn_plan_destroy(plan);
-        status = flow_of_model(ctx, v->model, &flow);
+        status = flow_of_model(ctx, v, &flow);
         if (status == BFN_OK)
             status = bfn_plan_create(ctx, &plan, &flow, &solver);
     }

@@ -18,7 +18,9 @@
 
 #define AT(member) offsetof(sample_values, member)
 const cli_option sample_options[] = {
-    {"model", 'm', "FILE", CLI_TEXT, AT(model), 0, 0, NULL, "the model: a checkpoint of bfn train or bfn export"},
+    {"model", 'm', "FILE", CLI_TEXT, AT(model), 0, 0, NULL,
+     "the model: a checkpoint of bfn train, export or convert, or a PyTorch .pt with --config"},
+    CLI_CONFIG_OPTION(AT(config)),
     {"n", 'n', "N", CLI_SIZE, AT(n), 1, 1e9, NULL, "how many samples (default 1)"},
     {"seed", 's', "N", CLI_SEED, AT(seed), 0, 0, NULL, "seed (default 1); sample i of a seed is always the same"},
     {"first", 0, "I", CLI_SEED, AT(first), 0, 0, NULL, "number of the first sample (default 0)"},
@@ -60,6 +62,7 @@ const cli_option sample_options[] = {
 };
 
 const size_t sample_n_options = sizeof sample_options / sizeof sample_options[0];
+enum { SAMPLE_N_OPTIONS = sizeof sample_options / sizeof sample_options[0] };
 
 /* ---- writing ---- */
 
@@ -212,13 +215,58 @@ static int other_model(const sample_run *r)
     return (int)BFN_ERR_INPUT;
 }
 
+static bool is_given(const sample_values *v, const char *name)
+{
+    for (size_t i = 0; i < SAMPLE_N_OPTIONS; i++)
+        if (strcmp(sample_options[i].name, name) == 0)
+            return v->given[i];
+    return false;
+}
+
+/* What the model's configuration wants where no option says anything. Who names a method or its length means all of it. */
+static bool own_solver(const sample_values *v)
+{
+    static const char *const names[] = {"method", "nfe", "steps", "grid", "last", "prediction", "noise", "corrector"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (is_given(v, names[i]))
+            return true;
+    return false;
+}
+
+static int take_defaults(sample_run *r)
+{
+    const bfn_sampling_defaults *d = &r->info.sampling;
+    sample_values *v = r->v;
+    if (v->given == NULL)
+        return 0;
+    if (!is_given(v, "n") && d->n > 0)
+        v->n = d->n;
+    if (!is_given(v, "seed"))
+        v->seed = d->seed;
+    if (d->method[0] == '\0' || own_solver(v))
+        return 0;
+    v->solver.method = d->method;
+    v->solver.nfe = d->n_evaluations;
+    v->solver.steps = d->n_evaluations > 0 ? 0 : d->n_steps;
+    v->solver.last = (int)d->last;
+    v->solver.prediction = (int)d->prediction;
+    if (!is_given(v, "eta") && d->eta >= 0.0)
+        v->solver.eta = d->eta;
+    if (!is_given(v, "start"))
+        v->solver.start = (int)d->start;
+    if (!cli_solver_resolve(r->command, r->ctx, &v->solver, &r->solver))
+        return CLI_EXIT_USAGE;
+    return cli_solver_check(r->command, r->ctx, &r->solver, "sampling");
+}
+
 static int load(sample_run *r)
 {
-    const sample_values *v = r->v;
+    sample_values *v = r->v;
     bfn_model_options o = BFN_MODEL_OPTIONS_INIT;
     o.precision = (bfn_precision)v->precision;
     o.raw_weights = v->raw;
     o.allow_nonfinite = v->nonfinite;
+    o.config_path = v->config;
     bfn_status status = bfn_model_load(r->ctx, &r->model, v->model, &o);
     if (status == BFN_OK && v->label != SIZE_MAX)
         status = bfn_model_set_label(r->model, (int)v->label);
@@ -233,6 +281,9 @@ static int load(sample_run *r)
         return cli_usage(r->command,
                          "--clip: the predictions of %s are within the data's range, there is nothing to clip",
                          v->model);
+    int code = take_defaults(r);
+    if (code != 0)
+        return code;
     r->sampler = (bfn_sampler_options)BFN_SAMPLER_OPTIONS_INIT;
     r->sampler.seed = v->seed;
     r->sampler.batch = v->batch;
@@ -337,8 +388,10 @@ int sample_run_values(const cli_command *command, sample_values *v)
 static int run(const cli_command *command, int argc, char **argv)
 {
     sample_values v = SAMPLE_VALUES_INIT;
+    bool given[SAMPLE_N_OPTIONS] = {false};
     size_t n_operands;
-    if (!cli_parse(command, argc, argv, &v, NULL, 0, &n_operands))
+    v.given = given;
+    if (!cli_parse(command, argc, argv, &v, given, 0, &n_operands))
         return CLI_EXIT_USAGE;
     return sample_run_values(command, &v);
 }

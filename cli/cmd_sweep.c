@@ -14,7 +14,7 @@
 #include <string.h>
 
 typedef struct sweep_values {
-    const char *model, *out, *preset, *metrics, *data, *features, *dictionary, *title;
+    const char *model, *config, *out, *preset, *metrics, *data, *features, *dictionary, *title;
     sweep_axes axes;
     size_t n, batch, threads, shown;
     uint64_t first;
@@ -24,6 +24,7 @@ typedef struct sweep_values {
 #define AT(member) offsetof(sweep_values, member)
 static const cli_option options[] = {
     {"model", 'm', "FILE", CLI_TEXT, AT(model), 0, 0, NULL, "the model"},
+    CLI_CONFIG_OPTION(AT(config)),
     {"out", 'o', "FOLDER", CLI_TEXT, AT(out), 0, 0, NULL,
      "what is written: cells.jsonl, results.csv, times.csv, results.json, report.html"},
     {"preset", 'p', "NAME", CLI_TEXT, AT(preset), 0, 0, NULL,
@@ -184,6 +185,7 @@ static int load(const cli_command *command, bfn_context *ctx, const sweep_values
     bfn_model_options o = BFN_MODEL_OPTIONS_INIT;
     o.precision = (bfn_precision)v->precision;
     o.raw_weights = v->raw;
+    o.config_path = v->config;
     bfn_status status = bfn_model_load(ctx, model, v->model, &o);
     return status == BFN_OK ? 0 : cli_fail(command, ctx, status);
 }

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 typedef struct bpd_values {
-    const char *model, *data;
+    const char *model, *config, *data;
     int split, json, raw, ode, trace;
     size_t sequences, times, steps, batch, threads, ode_steps, probes;
     double precision, eta;
@@ -23,6 +23,7 @@ static const char *const traces[] = {"hutchinson", "exact", "posterior"};
 #define AT(member) offsetof(bpd_values, member)
 static const cli_option bpd_options[] = {
     {"model", 'm', "FILE", CLI_TEXT, AT(model), 0, 0, NULL, "model of text or images"},
+    CLI_CONFIG_OPTION(AT(config)),
     {"data", 'd', "PATH", CLI_TEXT, AT(data), 0, 0, NULL,
      "what is split as in training: text (UTF-8, plain or gzip); images (a folder of PNG, IDX, CIFAR-10)"},
     {"split", 0, "NAME", CLI_CHOICE, AT(split), 0, 0, "train|valid|test", "train, valid or test (default test)"},
@@ -280,6 +281,7 @@ static int run_bpd(const cli_command *command, int argc, char **argv)
         return (int)status;
     bfn_model_options model_options = BFN_MODEL_OPTIONS_INIT;
     model_options.raw_weights = v.raw;
+    model_options.config_path = v.config;
     bfn_model *model = NULL;
     bfn_model_info info;
     status = bfn_model_load(ctx, &model, v.model, &model_options);

@@ -13,7 +13,7 @@
 /* ---- options ---- */
 
 typedef struct spell_values {
-    const char *model, *text, *methods, *counts, *dictionary;
+    const char *model, *config, *text, *methods, *counts, *dictionary;
     size_t n, batch, threads;
     uint64_t seed;
     int precision, json;
@@ -22,6 +22,7 @@ typedef struct spell_values {
 #define AT(member) offsetof(spell_values, member)
 static const cli_option spell_options[] = {
     {"model", 'm', "FILE", CLI_TEXT, AT(model), 0, 0, NULL, "text model whose samples are scored"},
+    CLI_CONFIG_OPTION(AT(config)),
     {"text", 't', "FILE", CLI_TEXT, AT(text), 0, 0, NULL,
      "score the lines of this file instead (- for standard input)"},
     {"methods", 0, "LIST", CLI_TEXT, AT(methods), 0, 0, NULL,
@@ -248,6 +249,7 @@ static int run_spell_parsed(const cli_command *command, bfn_context *ctx, const 
     bfn_model_options options = BFN_MODEL_OPTIONS_INIT;
     options.precision = (bfn_precision)v->precision;
     int code = 0;
+    options.config_path = v->config;
     bfn_status status = bfn_speller_open(ctx, &speller, v->dictionary);
     if (status == BFN_OK && v->model != NULL)
         status = bfn_model_load(ctx, &model, v->model, &options);

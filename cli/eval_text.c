@@ -16,7 +16,7 @@
 enum { MAX_ROWS = 1 + BFN_TEXT_N_BASELINES };
 
 typedef struct text_values {
-    const char *model, *samples, *data, *dictionary;
+    const char *model, *config, *samples, *data, *dictionary;
     size_t n, batch, threads;
     uint64_t seed, first;
     int json, lines, alphabet, raw;
@@ -26,6 +26,7 @@ typedef struct text_values {
 #define AT(member) offsetof(text_values, member)
 static const cli_option text_options[] = {
     {"model", 'm', "FILE", CLI_TEXT, AT(model), 0, 0, NULL, "text model whose samples are measured"},
+    CLI_CONFIG_OPTION(AT(config)),
     {"samples", 's', "FILE", CLI_TEXT, AT(samples), 0, 0, NULL,
      "measure the strings of this file instead: lines, JSON lines with \"text\", .npy of class indices (- for standard "
      "input)"},
@@ -163,6 +164,7 @@ static int load_model(text_run *r)
 {
     bfn_model_options o = BFN_MODEL_OPTIONS_INIT;
     o.raw_weights = r->v->raw;
+    o.config_path = r->v->config;
     bfn_status status = bfn_model_load(r->ctx, &r->model, r->v->model, &o);
     if (status != BFN_OK)
         return failure(r, status);

@@ -61,6 +61,7 @@ void cli_help(const cli_command *command)
     printf("\nOptions\n");
     for (size_t i = 0; i < command->n_options; i++)
         print_option(&command->options[i]);
+    printf("      --limit NAME=VALUE%*sset a cap on what is read from files (bfn help limits)\n", 2, "");
     printf("  -h, --help%*sthis text\n", TEXT_COLUMN - 12, "");
     if (command->examples != NULL)
         printf("\nExamples\n%s\n", command->examples);
@@ -74,7 +75,7 @@ void cli_help_all(void)
         printf("  %-10s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
     printf("  %-10s %s\n", "help",
            "help of a command (bfn help sample), of the keys of a configuration (bfn help config), of data sets (bfn "
-           "help data)");
+           "help data), of caps on files (bfn help limits)");
     printf("  %-10s %s\n", "version", "version, network library and the CPU's instruction set (also --version)");
     printf("\nExamples\n"
            "  bfn sample --model models/text8-small.safetensors --method sde2m --nfe 10 --n 4\n"
@@ -199,5 +200,18 @@ void cli_help_data(void)
     for (size_t i = 0; (where = bfn_picture_source(i, &name)) != NULL; i++) {
         printf("\n%s\n  ", name);
         print_wrapped(where, 2, 2);
+    }
+}
+
+void cli_help_limits(void)
+{
+    printf("Caps on what is read from files, so that no file can ask for all memory or time. `--limit NAME=VALUE` sets "
+           "one.\n\n");
+    for (size_t i = 0; i < bfn_n_limits(); i++) {
+        bfn_limit limit;
+        bfn_get_limit(i, &limit);
+        int used = printf("  %s", limit.name);
+        used += printf("%*s%zu", used < 24 ? 24 - used : 1, "", limit.fallback);
+        printf("%*s%s\n", used < 42 ? 42 - used : 1, "", limit.text);
     }
 }

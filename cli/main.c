@@ -17,9 +17,9 @@
 #include <unistd.h>
 
 const cli_command *const cli_commands[] = {
-    &cli_command_train,  &cli_command_sample,     &cli_command_compare,  &cli_command_eval,
-    &cli_command_sweep,  &cli_command_repro,      &cli_command_info,     &cli_command_plan,
-    &cli_command_export, &cli_command_classifier, &cli_command_selftest, &cli_command_bench,
+    &cli_command_train, &cli_command_sample,     &cli_command_compare,  &cli_command_eval,    &cli_command_sweep,
+    &cli_command_repro, &cli_command_info,       &cli_command_diff,     &cli_command_convert, &cli_command_export,
+    &cli_command_plan,  &cli_command_classifier, &cli_command_selftest, &cli_command_bench,
 };
 
 size_t cli_n_commands(void)
@@ -96,6 +96,8 @@ static int help(int argc, char **argv)
         cli_help_config();
     } else if (strcmp(argv[1], "data") == 0) {
         cli_help_data();
+    } else if (strcmp(argv[1], "limits") == 0) {
+        cli_help_limits();
     } else {
         const cli_command *command = cli_find_command(argv[1]);
         if (command == NULL)

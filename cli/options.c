@@ -15,6 +15,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* --limit NAME=VALUE, which every command has: kept here for the contexts that are made later. */
+enum { MAX_LIMITS = 64 };
+static struct {
+    char name[32];
+    size_t value;
+} given_limits[MAX_LIMITS];
+static size_t n_given_limits;
+
 /* ---- messages ---- */
 
 int cli_usage(const cli_command *command, const char *format, ...)
@@ -48,8 +56,17 @@ bfn_status cli_context(const cli_command *command, size_t threads, bfn_context *
     bfn_context_options options = BFN_CONTEXT_OPTIONS_INIT;
     options.n_threads = (int)threads;
     bfn_status status = bfn_context_create(ctx, &options);
-    if (status != BFN_OK)
+    if (status != BFN_OK) {
         cli_no_context(command, status);
+        return status;
+    }
+    for (size_t i = 0; i < n_given_limits && status == BFN_OK; i++)
+        status = bfn_set_limit(*ctx, given_limits[i].name, given_limits[i].value);
+    if (status != BFN_OK) {
+        cli_usage(command, "--limit: %s", bfn_errmsg(*ctx));
+        bfn_context_destroy(*ctx);
+        *ctx = NULL;
+    }
     return status;
 }
 
@@ -282,11 +299,11 @@ static bool store(const cli_option *o, const char *text, void *at)
 /* ---- the parser ---- */
 
 typedef struct syntax {
-    struct option longs[CLI_MAX_OPTIONS + 2];
+    struct option longs[CLI_MAX_OPTIONS + 3];
     char shorts[2 * CLI_MAX_OPTIONS + 4];
 } syntax;
 
-enum { CODE_HELP = 1000, CODE_FIRST = 2000 };
+enum { CODE_HELP = 1000, CODE_LIMIT = 1001, CODE_FIRST = 2000 };
 
 static void build_syntax(const cli_command *command, syntax *s)
 {
@@ -305,6 +322,7 @@ static void build_syntax(const cli_command *command, syntax *s)
     }
     s->shorts[used++] = 'h';
     s->longs[command->n_options] = (struct option){"help", no_argument, NULL, CODE_HELP};
+    s->longs[command->n_options + 1] = (struct option){"limit", required_argument, NULL, CODE_LIMIT};
 }
 
 /* getopt_long found no such option: which was meant? */
@@ -368,6 +386,23 @@ static bool fail_value(const cli_command *command, const char *argument, bool mi
     return false;
 }
 
+/* The name is judged when a context is there to know it. */
+static bool take_limit(const cli_command *command, const char *text)
+{
+    const char *value = strchr(text, '=');
+    size_t n = value != NULL ? (size_t)(value - text) : 0;
+    double number;
+    if (n == 0 || n >= sizeof given_limits[0].name || n_given_limits == MAX_LIMITS || !cli_number(value + 1, &number) ||
+        number < 1.0 || number > 0x1p53 || number != floor(number)) {
+        cli_usage(command, "--limit: found \"%s\", needs NAME=VALUE with a whole number (bfn help limits)", text);
+        return false;
+    }
+    memcpy(given_limits[n_given_limits].name, text, n);
+    given_limits[n_given_limits].name[n] = '\0';
+    given_limits[n_given_limits++].value = (size_t)number;
+    return true;
+}
+
 bool cli_parse(const cli_command *command, int argc, char **argv, void *values, bool *given, size_t max_operands,
                size_t *n_operands)
 {
@@ -381,6 +416,15 @@ bool cli_parse(const cli_command *command, int argc, char **argv, void *values, 
         if (code == CODE_HELP || code == 'h') {
             cli_help(command);
             exit(cli_flush(command));
+        }
+        if (code == CODE_LIMIT) {
+            if (!take_limit(command, optarg))
+                return false;
+            continue;
+        }
+        if (code == ':' && optopt == CODE_LIMIT) {
+            cli_usage(command, "--limit: needs a value: NAME=VALUE");
+            return false;
         }
         if (code == ':' || (code == '?' && optopt >= CODE_FIRST))
             return fail_value(command, argument, code == ':');

@@ -23,7 +23,7 @@ typedef enum sample_format {
 #define SAMPLE_FORMATS "txt|jsonl|png|folder|npy|npz" /* in the order above */
 
 typedef struct sample_values {
-    const char *model, *out, *infill, *mask;
+    const char *model, *config, *out, *infill, *mask;
     size_t n, batch, threads, columns, scale;
     uint64_t first, seed;
     size_t label; /* SIZE_MAX: not given */
@@ -31,6 +31,7 @@ typedef struct sample_values {
     cli_solver_values solver;
     /* Of a file that is made again (bfn repro): what its record calls the model, and the checksum that this must have. NULL: a new file. */
     const char *recorded_model, *wanted_sha256;
+    const bool *given; /* by option, in the order of the table; NULL: everything is said as it is (bfn repro) */
 } sample_values;
 
 typedef struct picture_film picture_film;
@@ -38,7 +39,7 @@ typedef struct picture_film picture_film;
 /* What was asked for, and what it needs while it goes. */
 typedef struct sample_run {
     const cli_command *command;
-    const sample_values *v;
+    sample_values *v;
     sample_format format;
     bfn_context *ctx;
     bfn_model *model;

@@ -15,7 +15,7 @@ run info run/last.safetensors --tensors
 expect 0
 grep -q "^  net.lm_head.weight  *F32   \[27, 64\]$" out || fail "tensors"
 grep -q "^  adam.v.lm_head.weight" out || fail "tensors of the optimiser"
-run info run/last.safetensors --config
+run info run/last.safetensors --print-config
 expect 0
 cmp -s out run/config.yaml || fail "the configuration differs from the run's"
 run info run/last.safetensors --json
