@@ -228,6 +228,9 @@ static bfn_status bench(bfn_context *ctx, const bench_values *v, bfn_model *mode
         status = show_sampler(ctx, v, forward);
     if (status == BFN_OK && wants(v, "images"))
         status = show_rows(ctx, v, &peak, true, &forward);
+    if (status == BFN_OK && wants(v, "images") && peak.bf16 > 0.0)
+        printf(
+            "          (bf16: all products but 3 x 3 convolutions, which are faster in f32 by Winograd's algorithm)\n");
     if (status == BFN_OK && wants(v, "images"))
         status = show_memory(ctx, v);
     return status == BFN_OK && model != NULL ? show_model(ctx, model) : status;

@@ -18,8 +18,8 @@ extern "C" {
 
 typedef struct bfn_model bfn_model;
 
-/* BF16: the operands of matrix products are rounded to bf16, all else is f32; so are convolutions of 3 x 3 whose fast algorithm in f32 beats
- * products in bf16. */
+/* BF16: the operands of matrix products are rounded to bf16. All else is f32, 3 x 3 convolutions of many channels too: Winograd's algorithm does them
+ * faster in f32 than products in bf16 would, and rounds less. */
 typedef enum bfn_precision { BFN_PRECISION_DEFAULT = 0, BFN_PRECISION_F32 = 1, BFN_PRECISION_BF16 = 2 } bfn_precision;
 
 typedef struct bfn_model_options {
