@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const cli_command *const measures[] = {&cli_eval_spell, &cli_eval_text, &cli_eval_bpd, &cli_eval_bound};
+static const cli_command *const measures[] = {&cli_eval_spell, &cli_eval_text, &cli_eval_bpd, &cli_eval_bound,
+                                              &cli_eval_fid};
 enum { N_MEASURES = sizeof measures / sizeof measures[0] };
 
 /* "spell, bound" */
@@ -44,18 +45,21 @@ static int run(const cli_command *command, int argc, char **argv)
 
 const cli_command cli_command_eval = {
     "eval",
-    "measure a model: spelling and likeness of its text, likelihood bounds",
+    "measure a model: spelling and likeness of its text, likelihood bounds, FID",
     "MEASURE [options]",
     "Measures\n"
     "  spell   words that a dictionary knows, for methods and evaluations of a model or for a file's lines\n"
     "  text    samples or a file's strings beside real text: spelling, divergence, copied spans, and baselines\n"
     "  bpd     bits per dimension of images or character of text (beside n-gram models) that the model needs at most\n"
-    "  bound   the same as bpd\n\n"
+    "  bound   the same as bpd\n"
+    "  fid     Fréchet and kernel distance of pictures to reference pictures\n\n"
     "bfn eval MEASURE --help tells more of each.",
     NULL,
     0,
     "  bfn eval spell --model models/text8-small.safetensors --methods bfn,ode2m,sde2m --nfe 5,10,20,50\n"
     "  bfn eval text --model models/text8-small.safetensors --data book.txt --n 500\n"
-    "  bfn eval bpd --model models/text8-small.safetensors --data book.txt --precision 0.02",
+    "  bfn eval bpd --model models/text8-small.safetensors --data book.txt --precision 0.02\n"
+    "  bfn eval fid --model images.safetensors --data /usr/share/datasets/fashion-mnist \\\n"
+    "      --features models/features-fashion-mnist.safetensors",
     run,
 };

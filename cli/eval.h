@@ -4,6 +4,6 @@
 
 #include "cli.h"
 
-extern const cli_command cli_eval_spell, cli_eval_text, cli_eval_bpd, cli_eval_bound;
+extern const cli_command cli_eval_spell, cli_eval_text, cli_eval_bpd, cli_eval_bound, cli_eval_fid;
 
 #endif

@@ -1,7 +1,7 @@
 # Help of every command, version, unknown commands.
 source "$BFN_SOURCE_DIR/tests/cli/helper_cli.sh" "$1"
 
-commands="train sample compare eval sweep repro info plan export selftest bench"
+commands="train sample compare eval sweep repro info plan export classifier selftest bench"
 
 run
 expect 2
@@ -14,7 +14,7 @@ quiet
 run --help
 expect 0
 
-for c in $commands "eval spell" "eval text" "eval bpd" "eval bound"; do
+for c in $commands "eval spell" "eval text" "eval bpd" "eval bound" "eval fid"; do
     run $c --help
     expect 0
     quiet

@@ -1,0 +1,361 @@
+/* Small feature networks: the shipped ones against plain loops in double, what a classifier learns, descriptions that are refused, pictures from arrays. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "bfn/frechet.h"
+#include "eval/feature_file.h"
+#include "helper_graph.h"
+#include "io/file.h"
+#include "io/npz.h"
+#include "model/model_internal.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bfn_context *ctx;
+static char path[64];
+
+static int set_up(void **state)
+{
+    (void)state;
+    snprintf(path, sizeof path, "features-%ld.file", (long)getpid());
+    return bfn_context_create(&ctx, NULL) != BFN_OK;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    unlink(path);
+    bfn_context_destroy(ctx);
+    return 0;
+}
+
+static bfn_features *opened(const char *file)
+{
+    bfn_features *f;
+    if (bfn_features_open(ctx, &f, file, NULL) != BFN_OK)
+        fail_msg("%s", bfn_errmsg(ctx));
+    return f;
+}
+
+/* A picture with gradients and noise. */
+static void paint(size_t number, size_t H, size_t W, size_t C, uint8_t *pixels)
+{
+    uint32_t r = (uint32_t)number * 2654435761u + 1u;
+    for (size_t i = 0; i < H * W * C; i++) {
+        r = r * 1664525u + 1013904223u;
+        pixels[i] = (uint8_t)((i / (W * C) * 5 + i % (W * C) * 3 + number * 40 + (r >> 27)) & 255);
+    }
+}
+
+/* ---- shipped networks ---- */
+
+static void naive_features(const char *file, const uint8_t *pixels, double *out)
+{
+    bfn__safetensors *st;
+    bfn__feature_net d;
+    bfn__net *net;
+    assert_int_equal(bfn__safetensors_open(ctx, &st, file), BFN_OK);
+    assert_int_equal(bfn__feature_net_read(ctx, st, file, &d), BFN_OK);
+    assert_int_equal(bfn__layers_build(ctx, &net, d.height, d.width, d.channels, d.layers, d.n_layers, d.features),
+                     BFN_OK);
+    size_t arena = bfn__net_arena(net), D = bfn__net_shown_size(net);
+    float *params = calloc(arena, sizeof *params);
+    double *params64 = calloc(arena, sizeof *params64), *shown = calloc(D, sizeof *shown);
+    assert_true(params && params64 && shown);
+    assert_int_equal(bfn__weights_read(ctx, st, net, "", false, params), BFN_OK);
+    for (size_t i = 0; i < arena; i++)
+        params64[i] = (double)params[i];
+    for (size_t i = 0; i < D; i++)
+        shown[i] = d.scale[i % d.channels] * pixels[i] + d.shift[i % d.channels];
+    naive_graph(net, params64, shown, 0.0, -1, out);
+    free(params);
+    free(params64);
+    free(shown);
+    bfn__net_destroy(net);
+    bfn__feature_net_free(ctx, &d);
+    bfn__safetensors_close(st);
+}
+
+static void check_shipped(const char *file, size_t H, size_t W, size_t C, double least_accuracy)
+{
+    enum { N = 2, MAX = 64 };
+    uint8_t *pixels = malloc(N * H * W * C);
+    float got[N * MAX];
+    double want[MAX], worst = 0.0, largest = 0.0;
+    assert_non_null(pixels);
+    bfn_features *f = opened(file);
+    bfn_features_info info;
+    bfn_features_get_info(f, &info);
+    assert_true(info.height == H && info.width == W && info.channels == C && info.n_features == MAX);
+    assert_true(!info.is_inception && info.accuracy >= least_accuracy && info.accuracy < 1.0);
+    assert_null(strstr(info.distance, "FID"));
+    for (size_t i = 0; i < N; i++)
+        paint(i, H, W, C, pixels + i * H * W * C);
+    assert_int_equal(bfn_features_run(f, N, H, W, C, pixels, got), BFN_OK);
+    for (size_t i = 0; i < N; i++) {
+        naive_features(file, pixels + i * H * W * C, want);
+        for (size_t d = 0; d < MAX; d++) {
+            worst = fmax(worst, fabs((double)got[i * MAX + d] - want[d]));
+            largest = fmax(largest, fabs(want[d]));
+        }
+    }
+    assert_true(largest > 0.1 && worst <= 1e-5 * largest);
+    assert_int_equal(bfn_features_run(f, 1, H, W + 1, C, pixels, got), BFN_ERR_ARGUMENT);
+    assert_int_equal(bfn_features_run(f, 1, H, W, 2, pixels, got), BFN_ERR_ARGUMENT);
+    bfn_features_close(f);
+    free(pixels);
+}
+
+static void shipped_networks(void **state)
+{
+    (void)state;
+    check_shipped(BFN_SOURCE_DIR "/models/features-cifar10.safetensors", 32, 32, 3, 0.9);
+    check_shipped(BFN_SOURCE_DIR "/models/features-fashion-mnist.safetensors", 28, 28, 1, 0.85);
+    check_shipped(BFN_SOURCE_DIR "/models/features-mnist.safetensors", 28, 28, 1, 0.97);
+}
+
+/* Grey pictures do for a network of colours; batches do not matter. */
+static void grey_and_batches(void **state)
+{
+    (void)state;
+    enum { N = 5, SIZE = 32 * 32, F = 64 };
+    static uint8_t grey[N * SIZE], colours[N * SIZE * 3];
+    float a[N * F], b[N * F];
+    for (size_t i = 0; i < N; i++)
+        paint(i, 32, 32, 1, grey + i * SIZE);
+    for (size_t i = 0; i < N * SIZE * 3; i++)
+        colours[i] = grey[i / 3];
+    bfn_features *f = opened(BFN_SOURCE_DIR "/models/features-cifar10.safetensors"), *small;
+    bfn_features_options o = BFN_FEATURES_OPTIONS_INIT;
+    o.batch = 2;
+    assert_int_equal(bfn_features_open(ctx, &small, BFN_SOURCE_DIR "/models/features-cifar10.safetensors", &o), BFN_OK);
+    assert_int_equal(bfn_features_run(f, N, 32, 32, 3, colours, a), BFN_OK);
+    assert_int_equal(bfn_features_run(small, N, 32, 32, 1, grey, b), BFN_OK);
+    for (size_t i = 0; i < N * F; i++)
+        assert_true(fabsf(a[i] - b[i]) <= 1e-5f * (1.0f + fabsf(a[i])));
+    bfn_feature_stats *stats;
+    assert_int_equal(bfn_feature_stats_create(ctx, &stats, F, 1), BFN_OK);
+    assert_int_equal(bfn_features_add(f, stats, N, 32, 32, 3, colours), BFN_OK);
+    bfn_feature_stats_info info;
+    bfn_feature_stats_get_info(stats, &info);
+    assert_true(info.n == N && info.kept);
+    for (size_t d = 0; d < F; d++) {
+        double mean = 0.0;
+        for (size_t i = 0; i < N; i++)
+            mean += (double)a[i * F + d] / N;
+        assert_true(fabs(info.mean[d] - mean) < 1e-5);
+    }
+    bfn_feature_stats_destroy(stats);
+    bfn_features_close(f);
+    bfn_features_close(small);
+}
+
+/* ---- descriptions ---- */
+
+static void refuse(const char *json, const char *what)
+{
+    const float one[1] = {1.0f};
+    const bfn__st_tensor tensor = {
+        .name = "x", .dtype = BFN__DTYPE_F32, .rank = 1, .shape = {1}, .count = 1, .data = one, .bytes = 4};
+    const bfn__st_entry metadata = {BFN__FEATURES_KEY, json};
+    bfn_features *f;
+    assert_int_equal(bfn__safetensors_save(ctx, path, &tensor, 1, &metadata, 1), BFN_OK);
+    assert_int_equal(bfn_features_open(ctx, &f, path, NULL), BFN_ERR_INPUT);
+    if (strstr(bfn_errmsg(ctx), what) == NULL)
+        fail_msg("message \"%s\" does not say \"%s\"", bfn_errmsg(ctx), what);
+    assert_null(f);
+}
+
+#define HEAD "{\"format\":1,\"name\":\"n\",\"features\":\"f\","
+#define INPUT "\"input\":{\"height\":4,\"width\":4,\"channels\":1,\"scale\":[1],\"shift\":[0]},"
+#define CONV(name, in, out, kernel, stride)                                                                            \
+    "{\"name\":\"" name "\",\"op\":\"conv\",\"in\":[\"" in "\"],\"out\":" out ",\"kernel\":" kernel                    \
+    ",\"border\":[0,0],\"stride\":" stride "}"
+
+static void descriptions_that_are_refused(void **state)
+{
+    (void)state;
+    refuse("[]", "no JSON object");
+    refuse("{", "no JSON object");
+    refuse("{\"format\":2}", "\"format\"");
+    refuse("{\"format\":1}", "\"name\"");
+    refuse("{\"format\":1,\"name\":\"n\",\"features\":3}", "\"features\"");
+    refuse(HEAD "\"layers\":[]}", "\"layers\"");
+    refuse(HEAD "\"layers\":[1]}", "\"height\" of input");
+    refuse(HEAD INPUT "\"layers\":[1]}", "\"name\" of a layer");
+    refuse(HEAD INPUT "\"layers\":[{\"name\":\"f\",\"op\":\"norm\"}]}", "one of conv linear relu");
+    refuse(HEAD INPUT "\"layers\":[{\"name\":\"f\",\"op\":\"add\",\"in\":[\"input\"]}]}", "two names");
+    refuse(HEAD INPUT "\"layers\":[{\"name\":\"f\",\"op\":\"relu\",\"in\":[1]}]}", "\"in\" of f");
+    refuse(HEAD INPUT "\"layers\":[{\"name\":\"f\",\"op\":\"relu\",\"in\":[\"g\"]}]}", "reads \"g\"");
+    refuse(HEAD INPUT "\"layers\":[{\"name\":\"g\",\"op\":\"relu\",\"in\":[\"input\"]}]}",
+           "no layer has the name \"f\"");
+    refuse(HEAD INPUT "\"layers\":[" CONV("f", "input", "1e9", "[1,1]", "1") "]}", "\"out\" of f");
+    refuse(HEAD INPUT "\"layers\":[" CONV("f", "input", "1", "[1]", "1") "]}", "\"kernel\" of f");
+    refuse(HEAD INPUT "\"layers\":[" CONV("f", "input", "1", "[1,1]", "0") "]}", "\"stride\" of f");
+    refuse(HEAD INPUT "\"layers\":[" CONV("f", "input", "1", "[5,1]", "1") "]}", "does not fit an image of 4 x 4");
+    refuse(HEAD INPUT "\"layers\":[" CONV("f", "input", "2", "[3,3]", "1") "]}", "\"f.weight\" is missing");
+    refuse(HEAD INPUT "\"layers\":[" CONV("g", "input", "1", "[1,1]", "1") "," CONV("g", "g", "1", "[1,1]", "1") "]}",
+           "an earlier one");
+    refuse(HEAD "\"input\":{\"height\":4,\"width\":4,\"channels\":2},\"layers\":[1]}", "1 or 3");
+    refuse(HEAD "\"input\":{\"height\":4,\"width\":4,\"channels\":1,\"scale\":[1,2]},\"layers\":[1]}", "\"scale\"");
+    refuse(HEAD "\"input\":{\"height\":4,\"width\":4,\"channels\":1,\"scale\":[1e99]},\"layers\":[1]}", "\"scale\"");
+}
+
+/* ---- training ---- */
+
+static int count_steps(void *user, uint64_t step, uint64_t n_steps, double loss)
+{
+    assert_true(step <= n_steps && isfinite(loss));
+    ++*(size_t *)user;
+    return 0;
+}
+
+static int stop(void *user, uint64_t step, uint64_t n_steps, double loss)
+{
+    (void)user;
+    (void)n_steps;
+    (void)loss;
+    return step == 2;
+}
+
+static void write_idx(const char *name, const unsigned char *header, size_t n_header, const uint8_t *data, size_t n)
+{
+    FILE *file = fopen(name, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(header, 1, n_header, file), n_header);
+    assert_int_equal(fwrite(data, 1, n, file), n);
+    assert_int_equal(fclose(file), 0);
+}
+
+enum { TRAIN = 192, TEST = 64, SIDE = 8 };
+
+/* Labelled pictures: class 0 has a bright left half, class 1 a bright right half, both with noise. */
+static void write_set(const char *folder, const char *prefix, uint8_t n, size_t seed)
+{
+    static uint8_t pixels[TRAIN * SIDE * SIDE], labels[TRAIN];
+    char name[160];
+    uint32_t r = (uint32_t)seed;
+    for (size_t i = 0; i < (size_t)n * SIDE * SIDE; i++) {
+        size_t number = i / (SIDE * SIDE), x = i % SIDE;
+        r = r * 1664525u + 1013904223u;
+        labels[number] = (uint8_t)(number % 2);
+        pixels[i] = (uint8_t)(((x < SIDE / 2) == (labels[number] == 0) ? 100u : 60u) + (r >> 25));
+    }
+    const unsigned char images[] = {0, 0, 8, 3, 0, 0, 0, n, 0, 0, 0, SIDE, 0, 0, 0, SIDE},
+                        marks[] = {0, 0, 8, 1, 0, 0, 0, n};
+    snprintf(name, sizeof name, "%s/%s-images-idx3-ubyte", folder, prefix);
+    write_idx(name, images, sizeof images, pixels, (size_t)n * SIDE * SIDE);
+    snprintf(name, sizeof name, "%s/%s-labels-idx1-ubyte", folder, prefix);
+    write_idx(name, marks, sizeof marks, labels, n);
+}
+
+static void a_classifier_learns(void **state)
+{
+    (void)state;
+    char folder[] = "classifier-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    write_set(folder, "train", TRAIN, 1);
+    write_set(folder, "t10k", TEST, 2);
+    bfn_classifier_options o = BFN_CLASSIFIER_OPTIONS_INIT;
+    size_t steps = 0;
+    double accuracy = 0.0;
+    o.batch = 16;
+    o.epochs = 8;
+    o.progress = count_steps;
+    o.user = &steps;
+    if (bfn_classifier_train(ctx, folder, path, &o, &accuracy) != BFN_OK)
+        fail_msg("%s", bfn_errmsg(ctx));
+    assert_int_equal(steps, TRAIN / 16 * 8);
+    assert_true(accuracy > 0.95);
+    bfn_features *f = opened(path);
+    bfn_features_info info;
+    bfn_features_get_info(f, &info);
+    assert_true(info.n_features == 64 && info.height == SIDE && fabs(info.accuracy - accuracy) < 1e-8);
+    bfn_features_close(f);
+
+    bfn_images *images;
+    bfn_images_info set;
+    const size_t n[] = {TRAIN + TEST, TRAIN, TEST};
+    for (int part = 0; part < 3; part++) {
+        assert_int_equal(bfn_images_open(ctx, &images, folder, (bfn_image_part)part), BFN_OK);
+        bfn_images_get_info(images, &set);
+        assert_true(set.n == n[part] && set.n_test == TEST && set.height == SIDE && set.channels == 1);
+        assert_non_null(bfn_images_item(images, set.n - 1));
+        bfn_images_close(images);
+    }
+    unlink(path);
+    o.progress = stop;
+    assert_int_equal(bfn_classifier_train(ctx, folder, path, &o, &accuracy), BFN_CANCELLED);
+    assert_int_equal(access(path, F_OK), -1);
+    o.learning_rate = 2.0;
+    assert_int_equal(bfn_classifier_train(ctx, folder, path, &o, &accuracy), BFN_ERR_ARGUMENT);
+    char command[64];
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
+/* ---- arrays of pictures ---- */
+
+static void save_array(bfn__dtype dtype, int rank, const size_t *shape, const void *data)
+{
+    assert_int_equal(bfn__npy_save(ctx, path, dtype, rank, shape, data), BFN_OK);
+}
+
+static void arrays(void **state)
+{
+    (void)state;
+    uint8_t pixels[2 * 3 * 4 * 3];
+    for (size_t i = 0; i < sizeof pixels; i++)
+        pixels[i] = (uint8_t)(7 * i);
+    const size_t colours[4] = {2, 3, 4, 3}, grey[3] = {6, 3, 4}, odd[4] = {2, 3, 6, 2};
+    bfn_images *images;
+    bfn_images_info info;
+    save_array(BFN__DTYPE_U8, 4, colours, pixels);
+    assert_int_equal(bfn_images_open(ctx, &images, path, BFN_IMAGES_ALL), BFN_OK);
+    bfn_images_get_info(images, &info);
+    assert_true(info.n == 2 && info.height == 3 && info.width == 4 && info.channels == 3 &&
+                strlen(info.checksum) == 64);
+    assert_memory_equal(bfn_images_item(images, 1), pixels + 36, 36);
+    bfn_images_close(images);
+    save_array(BFN__DTYPE_U8, 3, grey, pixels);
+    assert_int_equal(bfn_images_open(ctx, &images, path, BFN_IMAGES_OF_TRAIN), BFN_OK);
+    bfn_images_get_info(images, &info);
+    assert_true(info.n == 6 && info.channels == 1);
+    bfn_images_close(images);
+    assert_int_equal(bfn_images_open(ctx, &images, path, BFN_IMAGES_OF_TEST), BFN_ERR_INPUT);
+    save_array(BFN__DTYPE_U8, 4, odd, pixels);
+    assert_int_equal(bfn_images_open(ctx, &images, path, BFN_IMAGES_ALL), BFN_ERR_INPUT);
+    save_array(BFN__DTYPE_F32, 3, (const size_t[]){1, 3, 6}, pixels);
+    assert_int_equal(bfn_images_open(ctx, &images, path, BFN_IMAGES_ALL), BFN_ERR_INPUT);
+    const bfn__st_tensor named = {.name = "arr_0",
+                                  .dtype = BFN__DTYPE_U8,
+                                  .rank = 4,
+                                  .shape = {2, 3, 4, 3},
+                                  .count = sizeof pixels,
+                                  .data = pixels,
+                                  .bytes = sizeof pixels};
+    assert_int_equal(bfn__npz_save(ctx, path, &named, 1, true), BFN_OK);
+    assert_int_equal(bfn_images_open(ctx, &images, path, BFN_IMAGES_ALL), BFN_OK);
+    assert_memory_equal(bfn_images_item(images, 0), pixels, 36);
+    bfn_images_close(images);
+    assert_int_equal(bfn_images_open(ctx, &images, "absent", BFN_IMAGES_ALL), BFN_ERR_NOT_FOUND);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(shipped_networks),
+        cmocka_unit_test(grey_and_batches),
+        cmocka_unit_test(descriptions_that_are_refused),
+        cmocka_unit_test(a_classifier_learns),
+        cmocka_unit_test(arrays),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
