@@ -117,7 +117,7 @@ static void print_nats(const bpd_values *v, const bpd_result *r)
 static void print_origin(const bpd_values *v, const bfn_model_info *info, const bpd_result *r)
 {
     printf("  model sha256 %s, %s, seed %" PRIu64 "\n  data sha256 %s\n  bfn %s, %s\n", info->checksum,
-           info->precision == BFN_PRECISION_BF16 && !v->ode ? "bf16" : "f32", v->seed, r->data_checksum, bfn_version(),
+           info->precision == BFN_PRECISION_BF16 ? "bf16" : "f32", v->seed, r->data_checksum, bfn_version(),
            bfn_backend());
 }
 
@@ -137,7 +137,7 @@ static void json_tail(const bpd_values *v, const bfn_model_info *info, const bpd
     if (v->precision > 0.0)
         printf(", \"precision\": %.17g, \"reached\": %s", v->precision, r->reached ? "true" : "false");
     printf(", \"seed\": %" PRIu64 ", \"weights\": \"%s\", \"network_precision\": \"%s\", \"model\": ", v->seed,
-           v->raw ? "raw" : "average", info->precision == BFN_PRECISION_BF16 && !v->ode ? "bf16" : "f32");
+           v->raw ? "raw" : "average", info->precision == BFN_PRECISION_BF16 ? "bf16" : "f32");
     cli_put_json(stdout, v->model);
     printf(", \"model_sha256\": \"%s\", \"data\": ", info->checksum);
     cli_put_json(stdout, v->data);
@@ -282,6 +282,7 @@ static int run_bpd(const cli_command *command, int argc, char **argv)
     bfn_model_options model_options = BFN_MODEL_OPTIONS_INIT;
     model_options.raw_weights = v.raw;
     model_options.config_path = v.config;
+    model_options.precision = BFN_PRECISION_F32; /* a likelihood is of the weights, not of their rounding */
     bfn_model *model = NULL;
     bfn_model_info info;
     status = bfn_model_load(ctx, &model, v.model, &model_options);
@@ -301,7 +302,7 @@ static int run_bpd(const cli_command *command, int argc, char **argv)
     "standard error over sequences: continuous-time (or n-step) loss + reconstruction loss. Text: beside n-gram\n"     \
     "models that are fitted to the training split of the same file and measured on the same sequences.\n"              \
     "--ode: the same for the sampler that follows the probability-flow ODE to t = 1 and draws from the output\n"       \
-    "distribution there. `bfn eval bound` is the same command: its older name."
+    "distribution there. The network computes in f32. `bfn eval bound` is the same command: its older name."
 #define BPD_EXAMPLES                                                                                                   \
     "  bfn eval bpd --model runs/book/best.safetensors --data book.txt --precision 0.01\n"                             \
     "  bfn eval bpd --model runs/fashion/best.safetensors --data /usr/share/datasets/fashion-mnist --steps 100\n"      \

@@ -2,13 +2,9 @@
 #include "cli.h"
 #include "eval.h"
 #include "method_list.h"
+#include "text_samples.h"
 
-#include "bfn/eval.h"
-
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* ---- options ---- */
 
@@ -24,7 +20,7 @@ static const cli_option spell_options[] = {
     {"model", 'm', "FILE", CLI_TEXT, AT(model), 0, 0, NULL, "text model whose samples are scored"},
     CLI_CONFIG_OPTION(AT(config)),
     {"text", 't', "FILE", CLI_TEXT, AT(text), 0, 0, NULL,
-     "score the lines of this file instead (- for standard input)"},
+     "score the strings of this file instead, as bfn eval text reads them (- for standard input)"},
     {"methods", 0, "LIST", CLI_TEXT, AT(methods), 0, 0, NULL,
      "methods to compare, as in bfn,ode2m,sde2m; \"+corrector\" behind one adds the free corrector (default sde2m)"},
     {"nfe", 0, "LIST", CLI_TEXT, AT(counts), 0, 0, NULL, "network evaluations, as in 5,10,20,50 (default 20)"},
@@ -97,43 +93,13 @@ static void print_json(const spell_cell *cell, const spell_values *v, const bfn_
 
 /* ---- samples of a model ---- */
 
-typedef struct sample_set {
-    int32_t *indices; /* [n, D] */
-    char *text;       /* [n][4 D + 1] */
-    const char **strings;
-} sample_set;
-
-static bool allocate_set(sample_set *set, size_t n, size_t D)
-{
-    size_t width = 4 * D + 1;
-    set->indices = calloc(n * D, sizeof *set->indices);
-    set->text = calloc(n, width);
-    set->strings = calloc(n, sizeof *set->strings);
-    for (size_t i = 0; set->text != NULL && set->strings != NULL && i < n; i++)
-        set->strings[i] = set->text + i * width;
-    return set->indices != NULL && set->text != NULL && set->strings != NULL;
-}
-
-static void free_set(sample_set *set)
-{
-    free(set->indices);
-    free(set->text);
-    free(set->strings);
-}
-
-static bfn_status score_cell(bfn_model *model, bfn_speller *speller, const spell_values *v, sample_set *set, size_t D,
+static bfn_status score_cell(bfn_model *model, bfn_speller *speller, const spell_values *v, cli_text_samples *samples,
                              spell_cell *cell)
 {
-    bfn_sampler_options sampler = BFN_SAMPLER_OPTIONS_INIT;
-    sampler.seed = v->seed;
-    sampler.batch = v->batch;
-    double start = cli_seconds();
     cell->solver.n_evaluations = cell->evaluations;
-    bfn_status status = bfn_model_sample(model, &cell->solver, &sampler, 0, v->n, set->indices);
-    cell->seconds = cli_seconds() - start;
-    for (size_t i = 0; status == BFN_OK && i < v->n; i++)
-        status = bfn_model_decode(model, set->indices + i * D, set->text + i * (4 * D + 1));
-    return status == BFN_OK ? bfn_eval_spelling(speller, set->strings, v->n, &cell->spelling) : status;
+    bfn_status status = cli_text_samples_draw(samples, model, &cell->solver, v->seed, 0, v->batch);
+    cell->seconds = samples->seconds;
+    return status == BFN_OK ? bfn_eval_spelling(speller, samples->strings, v->n, &cell->spelling) : status;
 }
 
 static int score_model(const cli_command *command, bfn_context *ctx, bfn_speller *speller, const spell_values *v,
@@ -143,10 +109,12 @@ static int score_model(const cli_command *command, bfn_context *ctx, bfn_speller
     bfn_model_get_info(model, &info);
     if (info.channels > 0)
         return cli_usage(command, "--model: %s is a model of images: bfn compare shows its samples", v->model);
-    sample_set set = {0};
-    bfn_status status = allocate_set(&set, v->n, info.positions) ? BFN_OK : BFN_ERR_MEMORY;
-    if (status == BFN_OK)
-        status = bfn_model_reserve(model, v->batch < v->n ? v->batch : v->n);
+    cli_text_samples samples;
+    if (!cli_text_samples_create(command, &samples, v->n, info.positions)) {
+        cli_text_samples_free(&samples);
+        return (int)BFN_ERR_MEMORY;
+    }
+    bfn_status status = bfn_model_reserve(model, v->batch < v->n ? v->batch : v->n);
     if (status == BFN_OK && !v->json) {
         printf("%zu strings of %zu characters a row, seed %llu, %s\ndictionary %s, sha256 %.12s\n", v->n,
                info.positions, (unsigned long long)v->seed, precision_name(&info), bfn_speller_path(speller),
@@ -156,89 +124,38 @@ static int score_model(const cli_command *command, bfn_context *ctx, bfn_speller
     for (size_t m = 0; m < plan->n_methods; m++)
         for (size_t c = 0; status == BFN_OK && c < plan->n_counts; c++) {
             spell_cell cell = {.label = plan->labels[m], .solver = plan->solvers[m], .evaluations = plan->counts[c]};
-            status = score_cell(model, speller, v, &set, info.positions, &cell);
+            status = score_cell(model, speller, v, &samples, &cell);
             if (status == BFN_OK && v->json)
                 print_json(&cell, v, speller, &info);
             else if (status == BFN_OK)
                 print_row(&cell);
         }
-    free_set(&set);
+    cli_text_samples_free(&samples);
     return status == BFN_OK ? 0 : cli_fail(command, ctx, status);
 }
 
-/* ---- lines of a file ---- */
-
-static void say_unreadable(const cli_command *command, const char *path)
-{
-    char safe[512];
-    fprintf(stderr, "bfn %s: %s: cannot be read: %s\n", command->name, cli_safe(path, safe, sizeof safe),
-            strerror(errno));
-}
-
-static int read_lines(const cli_command *command, const char *path, char ***lines, size_t *n)
-{
-    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): without a model there is a text */
-    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
-    if (file == NULL) {
-        say_unreadable(command, path);
-        return (int)BFN_ERR_NOT_FOUND;
-    }
-    size_t capacity = 0, size = 0;
-    char *line = NULL;
-    ssize_t length;
-    int code = 0;
-    while (code == 0 && (length = getline(&line, &size, file)) >= 0) {
-        while (length > 0 && (line[length - 1] == '\n' || line[length - 1] == '\r'))
-            line[--length] = '\0';
-        if (*n == capacity) {
-            capacity = capacity > 0 ? 2 * capacity : 256;
-            char **grown = realloc(*lines, capacity * sizeof *grown);
-            code = grown == NULL ? (int)BFN_ERR_MEMORY : 0;
-            *lines = grown != NULL ? grown : *lines;
-        }
-        if (code == 0 && ((*lines)[*n] = strdup(line)) == NULL)
-            code = (int)BFN_ERR_MEMORY;
-        else if (code == 0)
-            ++*n;
-    }
-    if (code == 0 && ferror(file)) {
-        say_unreadable(command, path);
-        code = (int)BFN_ERR_NOT_FOUND;
-    }
-    free(line);
-    if (file != stdin)
-        fclose(file);
-    return code;
-}
+/* ---- strings of a file ---- */
 
 static int score_text(const cli_command *command, bfn_context *ctx, bfn_speller *speller, const spell_values *v)
 {
-    char **lines = NULL, label[64];
-    size_t n = 0;
-    int code = read_lines(command, v->text, &lines, &n);
-    if (code == 0 && n == 0) {
-        fprintf(stderr, "bfn %s: %s: found no line, one string a line is wanted\n", command->name,
-                cli_safe(v->text, label, sizeof label));
-        code = (int)BFN_ERR_INPUT;
+    bfn_text_strings *strings;
+    char label[64];
+    int code = cli_read_strings(command, ctx, v->text, NULL, &strings);
+    if (code != 0)
+        return code;
+    spell_cell cell = {.label = cli_safe(v->text, label, sizeof label)};
+    size_t n = bfn_text_strings_n(strings);
+    bfn_status status = bfn_eval_spelling(speller, bfn_text_strings_list(strings), n, &cell.spelling);
+    if (status == BFN_OK && v->json) {
+        print_json(&cell, v, speller, NULL);
+    } else if (status == BFN_OK) {
+        printf("%zu strings\ndictionary %s, sha256 %.12s\n", n, bfn_speller_path(speller),
+               bfn_speller_checksum(speller));
+        print_head();
+        print_row(&cell);
     }
-    if (code == 0) {
-        spell_cell cell = {.label = cli_safe(v->text, label, sizeof label)};
-        bfn_status status = bfn_eval_spelling(speller, (const char *const *)lines, n, &cell.spelling);
-        if (status != BFN_OK) {
-            code = cli_fail(command, ctx, status);
-        } else if (v->json) {
-            print_json(&cell, v, speller, NULL);
-        } else {
-            printf("%zu strings\ndictionary %s, sha256 %.12s\n", n, bfn_speller_path(speller),
-                   bfn_speller_checksum(speller));
-            print_head();
-            print_row(&cell);
-        }
-    }
-    for (size_t i = 0; i < n; i++)
-        free(lines[i]);
-    free(lines);
-    return code;
+    bfn_text_strings_free(strings);
+    return status == BFN_OK ? 0 : cli_fail(command, ctx, status);
 }
 
 static int run_spell_parsed(const cli_command *command, bfn_context *ctx, const spell_values *v,

@@ -2,16 +2,11 @@
 #include "cli.h"
 #include "eval.h"
 #include "solver_options.h"
+#include "text_samples.h"
 
-#include "bfn/eval.h"
-
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 enum { MAX_ROWS = 1 + BFN_TEXT_N_BASELINES };
 
@@ -19,7 +14,7 @@ typedef struct text_values {
     const char *model, *config, *samples, *data, *dictionary;
     size_t n, batch, threads;
     uint64_t seed, first;
-    int json, lines, alphabet, raw;
+    int json, lines, alphabet, raw, precision;
     cli_solver_values solver;
 } text_values;
 
@@ -40,6 +35,8 @@ static const cli_option text_options[] = {
     CLI_SOLVER_OPTIONS(AT(solver)),
     {"batch", 0, "N", CLI_SIZE, AT(batch), 1, 4096, NULL, "samples a network call (default 32)"},
     {"raw-weights", 0, NULL, CLI_FLAG, AT(raw), 0, 0, NULL, "the trained weights instead of their average"},
+    {"precision", 0, "KIND", CLI_CHOICE, AT(precision), 0, 0, "default|f32|bf16",
+     "arithmetic of the network (default: bf16 where the CPU has it)"},
     {"alphabet", 0, "NAME", CLI_CHOICE, AT(alphabet), 0, 0, "text8|chars",
      "with --samples: how --data is read: a to z and spaces, or as it is (default text8)"},
     {"lines", 0, NULL, CLI_FLAG, AT(lines), 0, 0, NULL, "with --samples: --data has a string a line"},
@@ -60,12 +57,9 @@ typedef struct text_run {
     bfn_text_corpus *corpus;
     bfn_model_info info; /* with a model */
     bfn_plan_info plan;
-    double seconds;                 /* of sampling */
     bfn_text_strings *file_strings; /* without one */
-    int32_t *indices;               /* [n, D] */
-    char *text;                     /* [n][4 D + 1] */
-    const char **sampled;           /* [n] into text */
-    const char *const *strings;     /* what is measured */
+    cli_text_samples samples;
+    const char *const *strings; /* what is measured */
     size_t n;
     const char *labels[MAX_ROWS];
     bfn_text_scores scores[MAX_ROWS];
@@ -79,9 +73,7 @@ static void end_run(text_run *r)
     bfn_model_destroy(r->model);
     bfn_speller_close(r->speller);
     bfn_context_destroy(r->ctx);
-    free(r->indices);
-    free(r->text);
-    free(r->sampled);
+    cli_text_samples_free(&r->samples);
 }
 
 static int failure(const text_run *r, bfn_status status)
@@ -93,68 +85,22 @@ static int failure(const text_run *r, bfn_status status)
 
 static int draw_samples(text_run *r)
 {
-    size_t n = r->v->n, D = r->info.positions, width = 4 * D + 1;
-    r->indices = calloc(n, D * sizeof *r->indices);
-    r->text = calloc(n, width);
-    r->sampled = calloc(n, sizeof *r->sampled);
-    if (r->indices == NULL || r->text == NULL || r->sampled == NULL) {
-        fprintf(stderr, "bfn %s: out of memory: %zu samples of %zu positions\n", r->command->name, n, D);
+    size_t n = r->v->n;
+    if (!cli_text_samples_create(r->command, &r->samples, n, r->info.positions))
         return (int)BFN_ERR_MEMORY;
-    }
-    bfn_sampler_options sampler = BFN_SAMPLER_OPTIONS_INIT;
-    sampler.seed = r->v->seed;
-    sampler.batch = r->v->batch;
     bfn_status status = bfn_model_reserve(r->model, r->v->batch < n ? r->v->batch : n);
-    double start = cli_seconds();
     if (status == BFN_OK)
-        status = bfn_model_sample(r->model, &r->solver, &sampler, r->v->first, n, r->indices);
-    r->seconds = cli_seconds() - start;
-    for (size_t i = 0; status == BFN_OK && i < n; i++) {
-        r->sampled[i] = r->text + i * width;
-        status = bfn_model_decode(r->model, r->indices + i * D, r->text + i * width);
-    }
-    r->strings = r->sampled;
+        status = cli_text_samples_draw(&r->samples, r->model, &r->solver, r->v->seed, r->v->first, r->v->batch);
+    r->strings = r->samples.strings;
     r->n = n;
     return status == BFN_OK ? 0 : failure(r, status);
 }
 
-/* All of standard input. */
-static char *read_input(size_t *n)
-{
-    size_t capacity = 1 << 16, got;
-    char *bytes = malloc(capacity);
-    *n = 0;
-    while (bytes != NULL && (got = fread(bytes + *n, 1, capacity - *n, stdin)) > 0) {
-        *n += got;
-        if (*n < capacity)
-            continue;
-        char *grown = capacity <= SIZE_MAX / 2 ? realloc(bytes, 2 * capacity) : NULL;
-        if (grown == NULL)
-            free(bytes);
-        bytes = grown;
-        capacity *= 2;
-    }
-    return bytes;
-}
-
 static int read_samples(text_run *r)
 {
-    bfn_status status;
-    if (strcmp(r->v->samples, "-") == 0) {
-        size_t n;
-        char *bytes = read_input(&n);
-        if (bytes == NULL || ferror(stdin)) {
-            fprintf(stderr, "bfn %s: standard input: cannot be read: %s\n", r->command->name, strerror(errno));
-            free(bytes);
-            return (int)(bytes == NULL ? BFN_ERR_MEMORY : BFN_ERR_NOT_FOUND);
-        }
-        status = bfn_text_strings_parse(r->ctx, &r->file_strings, bytes, n, "standard input", r->corpus);
-        free(bytes);
-    } else {
-        status = bfn_text_strings_load(r->ctx, &r->file_strings, r->v->samples, r->corpus);
-    }
-    if (status != BFN_OK)
-        return failure(r, status);
+    int code = cli_read_strings(r->command, r->ctx, r->v->samples, r->corpus, &r->file_strings);
+    if (code != 0)
+        return code;
     r->strings = bfn_text_strings_list(r->file_strings);
     r->n = bfn_text_strings_n(r->file_strings);
     return 0;
@@ -165,6 +111,7 @@ static int load_model(text_run *r)
     bfn_model_options o = BFN_MODEL_OPTIONS_INIT;
     o.raw_weights = r->v->raw;
     o.config_path = r->v->config;
+    o.precision = (bfn_precision)r->v->precision;
     bfn_status status = bfn_model_load(r->ctx, &r->model, r->v->model, &o);
     if (status != BFN_OK)
         return failure(r, status);
@@ -238,7 +185,7 @@ static void print_source(const text_run *r)
                r->n, cli_safe(r->v->model, safe, sizeof safe), r->info.positions, r->v->solver.method,
                r->plan.n_evaluations, grid_name(r), r->plan.start_time, r->solver.corrector ? ", corrector" : "",
                r->v->seed, r->v->first, r->v->first + (r->n - 1),
-               r->info.precision == BFN_PRECISION_BF16 ? "bf16" : "f32", r->seconds);
+               r->info.precision == BFN_PRECISION_BF16 ? "bf16" : "f32", r->samples.seconds);
         printf("model sha256 %s\n", r->info.checksum);
     } else {
         printf("%zu strings of %s, %zu characters\n", r->n, cli_safe(r->v->samples, safe, sizeof safe),
@@ -312,7 +259,7 @@ static void json_source(const text_run *r)
         printf("\"corrector\": %s, \"eta\": %.17g, \"steps\": %zu, \"evaluations\": %zu, \"seed\": %" PRIu64
                ", \"first\": %" PRIu64 ", \"seconds\": %.3f, ",
                r->solver.corrector ? "true" : "false", r->plan.start_time, r->plan.n_steps, r->plan.n_evaluations,
-               r->v->seed, r->v->first, r->seconds);
+               r->v->seed, r->v->first, r->samples.seconds);
     } else {
         put_member("samples", r->v->samples);
         printf("\"seed\": %" PRIu64 ", ", r->v->seed);

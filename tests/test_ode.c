@@ -393,17 +393,17 @@ static void traces(void **state)
                          BFN_OK);
         const double times[3] = {0.3, 0.6, 0.95};
         for (size_t j = 0; j < 3; j++) {
-            double both[2 * MAX_IN], prediction[2 * MAX_IN], trace[2], estimate[2];
+            double both[2 * MAX_IN], prediction[2 * MAX_IN], trace[2], by_signs[2];
             float normals[2 * MAX_IN];
             bfn__random_normals(5, f, (uint32_t)j, 0, 2 * size, normals);
             for (size_t i = 0; i < 2 * size; i++)
                 both[i] = 0.5 * (double)normals[i];
             assert_int_equal(bfn__network_field_evaluate(exact, 0, 2, times[j], both, prediction, trace), BFN_OK);
-            assert_int_equal(bfn__network_field_evaluate(signs, 0, 2, times[j], both, prediction, estimate), BFN_OK);
+            assert_int_equal(bfn__network_field_evaluate(signs, 0, 2, times[j], both, prediction, by_signs), BFN_OK);
             for (size_t s = 0; s < 2; s++) {
                 double wanted = central_trace(exact, times[j], both + s * size, size);
                 assert_true(fabs(trace[s] - wanted) < 1e-3 * (1.0 + fabs(wanted)));
-                assert_true(fabs(estimate[s] - trace[s]) < 0.3 * (0.2 + fabs(trace[s])));
+                assert_true(fabs(by_signs[s] - trace[s]) < 0.3 * (0.2 + fabs(trace[s])));
             }
         }
         bfn__network_field_destroy(exact);

@@ -75,7 +75,7 @@ says "nowhere: cannot be read"
 : >empty
 run eval spell --text empty
 expect 3
-says "found no line"
+says "empty: found no string"
 run eval spell --text .
 expect 4
 "$bfn" eval spell --text lines.txt >/dev/full 2>err
