@@ -194,8 +194,10 @@ static bfn_status find_storage(loader *l, const bfn__pickle_tensor *t, const cha
                          "%s: \"%s\": its storage data/%s has %zu bytes, %zu numbers of %s need %zu", l->label, t->name,
                          t->storage, e.size, t->storage_count, bfn__dtype_name(t->dtype), bytes);
     if (l->storages[index].data == NULL) {
-        const void *content;
+        const void *content = NULL;
         status = read_content(l, &e, &content);
+        if (status != BFN_OK)
+            return status;
         l->storages[index] = (storage){content, e.size};
     }
     *data = l->storages[index].data;
