@@ -296,7 +296,7 @@ static bfn_status read_dtype(reader *r, bfn__st_tensor *t)
 
 static bfn_status read_field(reader *r, bfn__st_tensor *t, fields *f)
 {
-    const char *key;
+    const char *key = "";
     size_t n;
     bfn_status status = read_string(r, true, &key);
     if (status == BFN_OK)
