@@ -345,9 +345,12 @@ static void test_markup(void **state)
     bfn__markup_fixed(&m, 1.2345, 3);
     bfn__markup_text(&m, " ");
     bfn__markup_fixed(&m, 12.5, 0);
+    bfn__markup_fixed(&m, (double)NAN, 2);
+    bfn__markup_fixed(&m, -1e300, 2);
+    bfn__markup_fixed(&m, 999999999.0, 9);
     bfn__markup_add(&m, " %d ", 7);
     bfn__markup_escaped(&m, "a&<\"é\x01");
-    assert_string_equal(m.data, "-0.1 1.235 13 7 a&amp;&lt;&quot;é?");
+    assert_string_equal(m.data, "-0.1 1.235 13–-∞999999999.000000000 7 a&amp;&lt;&quot;é?");
     assert_int_equal(m.n, strlen(m.data));
     bfn__free(ctx, m.data);
 }

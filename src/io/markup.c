@@ -50,6 +50,10 @@ void bfn__markup_add(bfn__markup *m, const char *format, ...)
 void bfn__markup_fixed(bfn__markup *m, double value, int digits)
 {
     long long power = 1;
+    if (!(fabs(value) < 1e9)) { /* not known, or too large to be of use */
+        bfn__markup_text(m, isnan(value) ? "–" : value > 0.0 ? "∞" : "-∞");
+        return;
+    }
     for (int i = 0; i < digits && i < MAX_DIGITS; i++)
         power *= 10;
     long long scaled = llround(value * (double)power), size = llabs(scaled);

@@ -20,7 +20,7 @@ void bfn__markup_add(bfn__markup *m, const char *format, ...) __attribute__((for
 void bfn__markup_escaped(bfn__markup *m, const char *text);
 /* A coordinate: tenths of a pixel. */
 void bfn__markup_coordinate(bfn__markup *m, double value);
-/* A number with so many digits behind the point (at most 9), '.' in every locale. */
+/* A number with so many digits behind the point (at most 9), '.' in every locale; a dash for NaN, an infinity beyond 1e9. */
 void bfn__markup_fixed(bfn__markup *m, double value, int digits);
 
 #endif
