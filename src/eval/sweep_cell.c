@@ -75,14 +75,14 @@ static char *dump(json_t *object)
 
 static json_t *values_object(const bfn__sweep *sweep, const bfn__cell *cell)
 {
-    json_t *values = json_object();
+    json_t *object = json_object();
     for (size_t i = 0; i < sweep->n_values; i++) {
         json_t *pair = json_array();
         json_array_append_new(pair, real_or_null(cell->values[i].value));
         json_array_append_new(pair, real_or_null(cell->values[i].error));
-        json_object_set_new(values, sweep->values[i].name, pair);
+        json_object_set_new(object, sweep->values[i].name, pair);
     }
-    return values;
+    return object;
 }
 
 char *bfn__cell_write(const bfn__sweep *sweep, const bfn__cell *cell)
