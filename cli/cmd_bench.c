@@ -247,6 +247,8 @@ static int run(const cli_command *command, int argc, char **argv)
         return cli_usage(command, "--n-head: found %zu, must divide --n-embd, which is %zu", heads, width);
     if (v.only != NULL && strcmp(v.only, "text") != 0 && strcmp(v.only, "images") != 0)
         return cli_usage(command, "--only: found \"%s\", allowed: text, images", v.only);
+    if (v.config != NULL && v.model == NULL)
+        return cli_usage(command, "--config: goes with --model FILE");
     bfn_context *ctx;
     bfn_status status = cli_context(command, v.threads, &ctx);
     if (status != BFN_OK)

@@ -63,6 +63,7 @@ wrong "--fall: no such option, nearest is --full" selftest --fall
 wrong "--seconds: found \"0\"" bench --seconds 0
 wrong "--only: found \"sound\", allowed: text, images" bench --only sound
 wrong "--n-head: found 3, must divide --n-embd, which is 64" bench --n-embd 64 --n-head 3
+wrong "--config: goes with --model FILE" bench --config c.yaml
 wrong "a measure is missing" eval
 # every option of every command that takes a number: silly ones are refused with the bounds
 n_numbers=0
