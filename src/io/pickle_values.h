@@ -42,7 +42,7 @@ typedef struct bfn__pickle_link {
     uint32_t key, value, next;
 } bfn__pickle_link;
 
-enum { BFN__PICKLE_NOTHING = UINT32_MAX }; /* no link, no value, a mark on the stack */
+#define BFN__PICKLE_NOTHING UINT32_MAX /* no link, no value, a mark on the stack */
 
 /* An array that grows through the context's allocator. */
 typedef struct bfn__pickle_array {
