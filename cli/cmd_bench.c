@@ -220,7 +220,7 @@ static bool wants(const bench_values *v, const char *what)
 static bfn_status bench(bfn_context *ctx, const bench_values *v, bfn_model *model)
 {
     bfn_bench_peak_result peak;
-    double forward;
+    double forward = 0.0;
     bfn_status status = show_peak(ctx, v, &peak);
     if (status == BFN_OK && wants(v, "text"))
         status = show_rows(ctx, v, &peak, false, &forward);

@@ -25,8 +25,8 @@ static const struct {
     const char *config;
     size_t n_parameters;
 } experiments[] = {
-    {"text8-paper.yaml", 170339355},       {"mnist-paper.yaml", 25286017},       {"cifar10-256c-paper.yaml", 31724687},
-    {"cifar10-256d-paper.yaml", 31725083}, {"cifar10-16d-paper.yaml", 31725083},
+    {"text8-paper.yaml", 170175003},       {"mnist-paper.yaml", 24808961},       {"cifar10-256c-paper.yaml", 30722188},
+    {"cifar10-256d-paper.yaml", 30722584}, {"cifar10-16d-paper.yaml", 30722584},
 };
 enum { N_EXPERIMENTS = sizeof experiments / sizeof experiments[0] };
 

@@ -236,9 +236,10 @@ static char *edit(const char *text, const char *old, const char *fresh)
 {
     const char *at = strstr(text, old);
     assert_non_null(at);
-    char *out = malloc(strlen(text) + strlen(fresh) + 1);
+    size_t room = strlen(text) + strlen(fresh) + 1;
+    char *out = malloc(room);
     assert_non_null(out);
-    sprintf(out, "%.*s%s%s", (int)(at - text), text, fresh, at + strlen(old));
+    snprintf(out, room, "%.*s%s%s", (int)(at - text), text, fresh, at + strlen(old));
     return out;
 }
 

@@ -24,11 +24,12 @@ static char *make_text(uint64_t seed, char end)
 {
     static const char *const words[] = {"the",     "house", "stands", "near", "a",   "river", "that", "flows",
                                         "between", "green", "hills",  "and",  "old", "trees", "of",   "oak"};
-    char *text = malloc(WORDS * 9), *at = text;
+    enum { LONGEST = 9 };
+    char *text = malloc(WORDS * LONGEST), *at = text;
     size_t word = 0;
     for (size_t i = 0; i < WORDS; i++) {
         word = (word * 5 + 3 + bfn__random_below(seed, 0, 3, i, 4)) % 16;
-        at += sprintf(at, "%s%c", words[word], i % 8 == 7 ? end : ' ');
+        at += snprintf(at, LONGEST, "%s%c", words[word], i % 8 == 7 ? end : ' ');
     }
     return text;
 }
