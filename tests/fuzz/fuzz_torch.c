@@ -1,7 +1,4 @@
 /* fuzz_torch.c: any bytes as a .pt file: the zip, the pickle in it, the storages. All that is accepted is read to its last byte.
- *
- * Byte mutations alone die at the checksums, so the mutator of the libFuzzer build repairs them: it walks the local headers, writes the CRC of
- * each stored entry into its own header and into the directory's.
  */
 #include "fuzz.h"
 
@@ -14,11 +11,12 @@ static void set_limit(bfn_context *ctx, const char *name, size_t value)
 
 static void check_tensor(const bfn__safetensors *st, const bfn__st_tensor *t)
 {
-    volatile unsigned sum = 0; /* so that the reads are made */
+    static volatile unsigned sum; /* so that the reads are made */
     fuzz_require(t->bytes == t->count * bfn__dtype_size(t->dtype));
     fuzz_require(bfn__safetensors_find(st, t->name) == t);
     for (size_t i = 0; i < t->bytes; i++)
         sum += ((const uint8_t *)t->data)[i];
+    (void)sum;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -39,42 +37,65 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 }
 
 #ifdef BFN_FUZZ
-#include <zlib.h>
+#include "mutate.h"
 
-enum { LOCAL_BYTES = 30, CENTRAL_BYTES = 46 };
+enum { MAX_ENTRIES = 10 };
 
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
-
-static size_t number(const uint8_t *b, int n)
+static bool is_pickle(const fuzz_entry *e)
 {
-    size_t value = 0;
-    for (int i = n - 1; i >= 0; i--)
-        value = value << 8 | b[i];
-    return value;
+    return e->n_name > 4 && memcmp(e->name + e->n_name - 4, ".pkl", 4) == 0;
 }
 
-/* The CRC of the entry whose local header is at `at` (sizes and offsets as the directory's header at `central` says). */
-static void repair(uint8_t *data, size_t size, size_t central)
+/* A storage: its number in the name, a few bytes of content. */
+static void put_storage(fuzz_entry *e, fuzz_random *r)
 {
-    size_t at = number(data + central + 42, 4), n = number(data + central + 20, 4);
-    if (at > size || size - at < LOCAL_BYTES || memcmp(data + at, "PK\3\4", 4) != 0)
-        return;
-    size_t start = at + LOCAL_BYTES + number(data + at + 26, 2) + number(data + at + 28, 2);
-    if (start > size || n > size - start || number(data + at + 8, 2) != 0)
-        return;
-    unsigned long crc = crc32(0, data + start, (unsigned)n);
-    for (int i = 0; i < 4; i++)
-        data[at + 14 + i] = data[central + 16 + i] = (uint8_t)(crc >> 8 * i);
+    memcpy(e->name, "a/data/0", 8);
+    e->n_name = 8;
+    e->name[7] = (uint8_t)('0' + fuzz_below(r, 6));
+    e->n = 4 * fuzz_below(r, 9);
+    for (size_t i = 0; i < e->n; i++)
+        e->content[i] = (uint8_t)fuzz_below(r, 256);
 }
 
+static void change(fuzz_entry *entries, size_t *count, fuzz_random *r)
+{
+    fuzz_entry *e = &entries[fuzz_below(r, *count)];
+    switch (*count == 0 ? 4 : fuzz_below(r, 8)) {
+    case 0:
+        e->n_name = LLVMFuzzerMutate(e->name, e->n_name, sizeof e->name);
+        break;
+    case 1: /* one less, or the last one twice */
+        *e = entries[*count - 1];
+        *count -= fuzz_chance(r, 2);
+        break;
+    case 2:
+        e->n = LLVMFuzzerMutate(e->content, e->n, sizeof e->content);
+        break;
+    case 3:
+    case 4:
+        put_storage(*count < MAX_ENTRIES ? &entries[(*count)++] : e, r);
+        break;
+    default:
+        for (size_t i = 0; i < *count; i++)
+            if (is_pickle(&entries[i]))
+                entries[i].n = fuzz_mutate_pickle(entries[i].content, entries[i].n, sizeof entries[i].content / 2,
+                                                  (unsigned)fuzz_below(r, SIZE_MAX));
+    }
+}
+
+/* The pickle, a storage or a name changes; the zip around them stays right. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed)
 {
-    size = LLVMFuzzerMutate(data, size,
-                            seed % 4 == 0 || size == 0 ? max_size : size); /* mostly without moving what follows */
-    for (size_t i = 0; i + CENTRAL_BYTES <= size; i++)
-        if (memcmp(data + i, "PK\1\2", 4) == 0)
-            repair(data, size, i);
-    return size;
+    static fuzz_out out;
+    static fuzz_entry entries[MAX_ENTRIES];
+    fuzz_random r = {seed};
+    out.n = 0;
+    out.full = false;
+    if (fuzz_chance(&r, 6))
+        return LLVMFuzzerMutate(data, size, max_size);
+    size_t count = fuzz_take_zip(data, size, entries, MAX_ENTRIES);
+    change(entries, &count, &r);
+    fuzz_put_zip(&out, &r, entries, count);
+    return fuzz_deliver(&out, data, size, max_size);
 }
 #endif

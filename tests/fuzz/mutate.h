@@ -1,5 +1,5 @@
 /* mutate.h: what the mutators of the libFuzzer build share: random numbers from libFuzzer's seed, an output that cannot overflow, and
- * containers (deflate, npy, YAML) whose lengths and checksums are right.
+ * containers (deflate, zip, npy, pickle, YAML) whose lengths and checksums are right.
  *
  * Bytes that are changed at random die at a magic, a length or a checksum. So a mutator takes the input apart as far as it is in its
  * format, changes one part (by libFuzzer's own mutations, which know what comparisons looked for) and puts it together again; or
@@ -50,7 +50,27 @@ void fuzz_put_deflated(fuzz_out *o, fuzz_random *r, const void *bytes, size_t n)
 size_t fuzz_inflate(const void *in, size_t n, int window_bits, void *out, size_t room, size_t *used, bool *whole);
 uint32_t fuzz_crc(const void *bytes, size_t n);
 
+/* ---- zip ---- */
+
+enum { FUZZ_ENTRY_ROOM = 2048 };
+
+typedef struct fuzz_entry {
+    uint8_t name[64], content[FUZZ_ENTRY_ROOM];
+    size_t n_name, n, n_stored, offset;
+    uint32_t crc;
+    unsigned method;
+} fuzz_entry;
+
+/* The files of a zip, inflated, until the first one that is not whole or the room is used up; the result is their number. */
+size_t fuzz_take_zip(const uint8_t *data, size_t size, fuzz_entry *entries, size_t room);
+void fuzz_set_content(fuzz_entry *e, const fuzz_out *o);
+/* A zip of the entries' names and contents, stored or deflated; now and then with a flag, a method or a size that lies. */
+void fuzz_put_zip(fuzz_out *o, fuzz_random *r, fuzz_entry *entries, size_t count);
+
 /* ---- formats that two targets share ---- */
+
+/* A pickle with a phrase of PyTorch's inserted, a piece copied, or bytes changed; it mostly ends with STOP. */
+size_t fuzz_mutate_pickle(uint8_t *data, size_t size, size_t max_size, unsigned seed);
 
 /* A fresh .npy file; one with a part changed and its lengths right. */
 void fuzz_put_npy(fuzz_out *o, fuzz_random *r);
