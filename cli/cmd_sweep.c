@@ -3,6 +3,7 @@
 #include "progress.h"
 #include "signals.h"
 #include "sweep_axes.h"
+#include "sweep_table.h"
 
 #include "bfn/sweep.h"
 
@@ -61,7 +62,7 @@ static const cli_option options[] = {
     {"precision", 0, "KIND", CLI_CHOICE, AT(precision), 0, 0, "default|f32|bf16",
      "arithmetic of the network (default: bf16 where the CPU has it; 3 x 3 convolutions stay f32)"},
     {"raw-weights", 0, NULL, CLI_FLAG, AT(raw), 0, 0, NULL, "the trained weights instead of their average"},
-    {"quiet", 'q', NULL, CLI_FLAG, AT(quiet), 0, 0, NULL, "no progress"},
+    {"quiet", 'q', NULL, CLI_FLAG, AT(quiet), 0, 0, NULL, "no progress, no table at the end"},
 };
 #undef AT
 
@@ -151,6 +152,14 @@ static int on_progress(void *user, const bfn_sweep_progress *p)
     return cli_signals_caught() != 0;
 }
 
+static void on_compared(void *user, const bfn_sweep_table *table)
+{
+    display *d = user;
+    cli_progress_end(&d->progress);
+    if (!d->quiet && table->plotted)
+        sweep_table_print(table);
+}
+
 /* ---- the run ---- */
 
 /* The words of the command, quoted where a shell would need it. */
@@ -204,7 +213,7 @@ static int end(const cli_command *command, const bfn_context *ctx, const sweep_v
     if (!v->quiet)
         fprintf(stderr, "%zu cells (%zu were there): %s/results.csv and report.html\n", summary->n_done,
                 summary->n_found, cli_safe(v->out, safe, sizeof safe));
-    return 0;
+    return cli_flush(command);
 }
 
 static int sweep(const cli_command *command, bfn_context *ctx, const sweep_values *v, const sweep_cells *cells,
@@ -232,6 +241,7 @@ static int sweep(const cli_command *command, bfn_context *ctx, const sweep_value
     o.command = text;
     o.model_path = v->model;
     o.progress = on_progress;
+    o.compared = on_compared;
     o.user = &d;
     bfn_sweep_summary summary;
     bfn_status status = bfn_sweep(model, &o, &summary);
@@ -294,7 +304,9 @@ const cli_command cli_command_sweep = {
     "Runs every combination of the lists, scores and times each cell once and writes FOLDER/results.csv, times.csv,\n"
     "results.json and report.html (one file, no other files needed). A finished cell is on disk before the next\n"
     "begins: a sweep that was stopped goes on where it was when the same command is given again; other settings\n"
-    "in the same folder are refused. Combinations that no plan exists for are left out.",
+    "in the same folder are refused. Combinations that no plan exists for are left out. At the end stands at how many\n"
+    "evaluations each sampler equals the original one, within the errors of both (also in results.json and the "
+    "report).",
     options,
     sizeof options / sizeof options[0],
     "  bfn sweep --presets\n"

@@ -1,11 +1,11 @@
-/* test_sweep.c: cells of a sweep are what direct calls of the library give; means over seeds; where curves reach another; callbacks. */
+/* test_sweep.c: cells of a sweep are what direct calls of the library give; means over seeds; where samplers equal the original one; callbacks. */
 #include "helper_fixture.h"
 #include "helper_images.h"
 
 #include "bfn/frechet.h"
 #include "bfn/picture.h"
 #include "bfn/sweep.h"
-#include "eval/series.h"
+#include "eval/equals.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -245,39 +245,158 @@ static void test_progress(void **state)
     bfn_model_destroy(model);
 }
 
-/* ---- where a curve reaches a value ---- */
+/* ---- where samplers equal the original one: a table by hand ---- */
 
-static void test_reach(void **state)
+enum { MAX_CELLS = 16 };
+
+/* A finished cell of a sweep that was never run: "method grid eta start prediction", and its scores. */
+typedef struct made_cell {
+    const char *method, *grid, *eta, *start;
+    size_t evaluations;
+    const char *seed;
+    bfn__value high, low; /* a score that is better when it is larger, and one when it is smaller */
+} made_cell;
+
+typedef struct made_sweep {
+    bfn__sweep sweep;
+    bfn__cell cells[MAX_CELLS];
+    bfn__results results;
+} made_sweep;
+
+static void make_sweep(made_sweep *m, const made_cell *cells, size_t n)
+{
+    *m = (made_sweep){.sweep = {.ctx = ctx, .n_values = 3, .n_cells = n, .cells = m->cells}};
+    m->sweep.values[0] = (bfn__value_kind){"high", "a", "%", true, 1, true};
+    m->sweep.values[1] = (bfn__value_kind){"neither", "b", "", false, 0, false};
+    m->sweep.values[2] = (bfn__value_kind){"low", "c", "", true, -1, true};
+    for (size_t i = 0; i < n; i++) {
+        const made_cell *from = &cells[i];
+        bool original = strcmp(from->method, "bfn") == 0;
+        bfn__cell *cell = &m->cells[i];
+        *cell = (bfn__cell){.done = true, .evaluations = from->evaluations, .values = {from->high, {0}, from->low}};
+        assert_ok(bfn_record_create(ctx, &cell->settings));
+        const char *const entries[][2] = {{"method", from->method},
+                                          {"grid", from->grid},
+                                          {"eta", from->eta},
+                                          {"start", from->start},
+                                          {"last", original ? "call" : "predict"},
+                                          {"prediction", original ? "draw" : "mean"},
+                                          {"seed", from->seed}};
+        for (size_t k = 0; k < sizeof entries / sizeof entries[0]; k++)
+            assert_ok(bfn_record_set(cell->settings, entries[k][0], entries[k][1]));
+        assert_ok(bfn_record_set_count(cell->settings, "evaluations", from->evaluations));
+    }
+    bfn__results *r = &m->results;
+    r->sweep = &m->sweep;
+    assert_ok(bfn__points_make(&m->sweep, &r->points, &r->n_points));
+    assert_ok(bfn__series_make(&m->sweep, r->points, r->n_points, &r->series, &r->n_series));
+    for (size_t v = 0; v < 3; v++)
+        assert_ok(bfn__equals_make(&m->sweep, r->series, r->n_series, v, &r->equals[v]));
+}
+
+static void free_sweep(made_sweep *m)
+{
+    for (size_t v = 0; v < 3; v++)
+        bfn__equals_free(ctx, &m->results.equals[v]);
+    bfn__series_free(ctx, m->results.series, m->results.n_series);
+    bfn__free(ctx, m->results.points);
+    for (size_t i = 0; i < m->sweep.n_cells; i++)
+        bfn_record_destroy(m->cells[i].settings);
+}
+
+static void assert_equals(const bfn_sweep_table *t, size_t row, size_t level, size_t evaluations, int fewest)
+{
+    const bfn_sweep_equal *cell = &t->cells[row * t->n_levels + level];
+    assert_int_equal(cell->evaluations, evaluations);
+    assert_int_equal(cell->fewest, fewest);
+    if (evaluations > 0)
+        assert_true(near(cell->saved, (double)t->levels[level].evaluations / (double)evaluations));
+    else
+        assert_true(isnan(cell->saved) && isnan(cell->score));
+}
+
+/* Two seeds, two grids, a score that rises and one that falls. Errors: the original's mean of two seeds has 0.03 / sqrt 2 = 0.0212 and 3 / sqrt 2; with
+ * 0.02 and 2 of the others one standard error of the difference is 0.0292 and 2.92. */
+static void test_equals(void **state)
 {
     (void)state;
-    bfn__cell cells[3] = {{.evaluations = 5}, {.evaluations = 10}, {.evaluations = 40}};
-    bfn__point points[3];
-    const bfn__point *line[3];
-    const double values[3] = {0.2, 0.6, 0.8};
-    for (size_t i = 0; i < 3; i++) {
-        points[i] = (bfn__point){.cell = &cells[i], .values = {{values[i], 0.0}}};
-        line[i] = &points[i];
-    }
-    const bfn__series s = {.points = line, .n = 3};
-    bfn__reach r = bfn__series_reach(&s, 0, 1, 0.2);
-    assert_int_equal(r.kind, BFN__REACH_FIRST);
-    assert_true(r.evaluations == 5.0);
-    r = bfn__series_reach(&s, 0, 1, 0.4); /* half way from 5 to 10 on a logarithmic axis */
-    assert_int_equal(r.kind, BFN__REACH_AT);
-    assert_true(near(r.evaluations, sqrt(50.0)));
-    r = bfn__series_reach(&s, 0, 1, 0.7);
-    assert_true(near(r.evaluations, 20.0));
-    r = bfn__series_reach(&s, 0, 1, 0.8);
-    assert_true(near(r.evaluations, 40.0));
-    assert_int_equal(bfn__series_reach(&s, 0, 1, 0.81).kind, BFN__REACH_NEVER);
-    assert_int_equal(bfn__series_reach(&s, 0, -1, 0.1).kind, BFN__REACH_NEVER); /* smaller is better */
-    assert_int_equal(bfn__series_reach(&s, 0, -1, 0.3).kind, BFN__REACH_FIRST);
+    static made_sweep m;
+    static const made_cell cells[] = {
+        {"bfn", "time", "0", "moments", 10, "1", {0.30, 0.03}, {90.0, 3.0}},
+        {"bfn", "time", "0", "moments", 50, "1", {0.59, 0.03}, {21.0, 3.0}},
+        {"bfn", "time", "0", "moments", 50, "2", {0.61, 0.03}, {19.0, 3.0}},
+        {"bfn", "time", "0", "moments", 100, "1", {0.70, 0.03}, {10.0, 3.0}},
+        {"bfn", "time", "0", "moments", 100, "2", {0.70, 0.03}, {10.0, 3.0}},
+        {"ode2m", "time", "0.01", "moments", 5, "1", {0.570, 0.02}, {23.0, 2.0}},
+        {"ode2m", "time", "0.01", "moments", 20, "1", {0.572, 0.02}, {22.8, 2.0}},
+        {"ode2m", "time", "0.01", "moments", 40, "1", {0.80, 0.02}, {14.0, 2.0}},
+        {"ode2m", "logsnr", "0.01", "moments", 5, "1", {0.68, 0.02}, {5.0, 2.0}},
+        {"sde2m", "time", "0.01", "moments", 8, "1", {0.10, (double)NAN}, {20.0, (double)NAN}},
+        {"sde2m", "time", "0.01", "moments", 9, "1", {(double)NAN, (double)NAN}, {12.0, (double)NAN}},
+    };
+    make_sweep(&m, cells, sizeof cells / sizeof cells[0]);
+    const bfn_sweep_table *high = &m.results.equals[0].table, *low = &m.results.equals[2].table;
+    assert_int_equal(m.results.equals[1].table.n_levels, 0); /* neither larger nor smaller is better */
+    assert_int_equal(high->n_levels, 2);                     /* 50 and 100: 10 is none of the numbers to compare at */
+    assert_int_equal(high->n_samplers, 3);
+    assert_true(high->published); /* whatever the start is called, at t = 0 it is the same */
+    assert_string_equal(high->reference, "bfn");
+    assert_int_equal(high->levels[0].evaluations, 50);
+    assert_true(near(high->levels[0].score, 0.6) && near(high->levels[0].error, 0.03 / sqrt(2.0)));
+    assert_true(near(low->levels[1].score, 10.0) && near(low->levels[1].error, 3.0 / sqrt(2.0)));
+    assert_string_equal(high->samplers[0], "ode2m, grid time");
+    assert_string_equal(high->samplers[1], "ode2m, grid logsnr");
+    assert_string_equal(high->samplers[2], "sde2m");
+    assert_equals(high, 0, 0, 20, 0); /* 0.570 is 0.030 below, 0.572 only 0.028 */
+    assert_equals(high, 0, 1, 40, 0);
+    assert_equals(high, 1, 0, 5, 1);
+    assert_equals(high, 1, 1, 5, 1);
+    assert_equals(high, 2, 0, 0, 0);
+    assert_equals(high, 2, 1, 0, 0);
+    assert_equals(low, 0, 0, 20, 0);
+    assert_equals(low, 0, 1, 0, 0);
+    assert_equals(low, 1, 0, 5, 1);
+    assert_equals(low, 2, 0, 8, 1); /* no error of its own: the level's alone */
+    assert_equals(low, 2, 1, 9, 0);
+    free_sweep(&m);
+}
+
+/* None of the usual numbers of evaluations: the most that there are. Not as published: said. No `bfn`, or nothing else: no table. */
+static void test_equals_reference(void **state)
+{
+    (void)state;
+    static made_sweep m;
+    static const made_cell cells[] = {{"bfn", "logsnr", "0.001", "zero", 10, "1", {0.4, 0.01}, {5.0, 0.1}},
+                                      {"bfn", "logsnr", "0.001", "zero", 30, "1", {0.5, 0.01}, {4.0, 0.1}},
+                                      {"ode1", "time", "0.01", "zero", 10, "1", {0.5, 0.01}, {4.5, 0.1}}};
+    make_sweep(&m, cells, 3);
+    const bfn_sweep_table *t = &m.results.equals[0].table;
+    assert_int_equal(t->n_levels, 1);
+    assert_int_equal(t->levels[0].evaluations, 30);
+    assert_false(t->published);
+    assert_equals(t, 0, 0, 10, 1);
+    free_sweep(&m);
+    make_sweep(&m, cells, 2);
+    assert_int_equal(m.results.equals[0].table.n_levels, 0);
+    free_sweep(&m);
+    make_sweep(&m, cells + 2, 1);
+    assert_int_equal(m.results.equals[0].table.n_levels, 0);
+    free_sweep(&m);
+    static const made_cell two[] = {{"bfn", "logsnr", "0", "zero", 50, "1", {0.4, 0.01}, {5.0, 0.1}},
+                                    {"bfn", "time", "0", "zero", 50, "1", {0.5, 0.01}, {4.0, 0.1}}};
+    make_sweep(&m, two, 2); /* the published one, wherever it stands */
+    assert_true(m.results.equals[0].table.published);
+    assert_string_equal(m.results.equals[0].table.reference, "bfn, grid time");
+    assert_string_equal(m.results.equals[0].table.samplers[0], "bfn, grid logsnr");
+    assert_equals(&m.results.equals[0].table, 0, 0, 0, 0);
+    free_sweep(&m);
 }
 
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup_scratch, teardown_scratch)
-    const struct CMUnitTest tests[] = {TEST(test_pictures), TEST(test_progress), TEST(test_reach)};
+    const struct CMUnitTest tests[] = {TEST(test_pictures), TEST(test_progress), TEST(test_equals),
+                                       TEST(test_equals_reference)};
 #undef TEST
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,7 @@
  * begins, so a sweep that was killed goes on where it was. From the lines come
  *   results.csv    a row a cell: settings, scores with standard errors, what made them. The same whenever and however often it was stopped
  *   times.csv      seconds of each cell's sampling
- *   results.json   all of it, and the mean over seeds for each sampler
+ *   results.json   all of it, the mean over seeds for each sampler, and at how many evaluations it equals the original one
  *   report.html    plots, tables, samples and settings in one file
  */
 #ifndef BFN_SWEEP_H
@@ -33,6 +33,35 @@ typedef struct bfn_sweep_progress {
     const char *unit; /* of these: "%" */
 } bfn_sweep_progress;
 
+/* A number of evaluations of the original sampler, and its score there. */
+typedef struct bfn_sweep_level {
+    size_t evaluations;
+    double score, error; /* error: one standard error; NaN: not known */
+} bfn_sweep_level;
+
+typedef struct bfn_sweep_equal {
+    size_t
+        evaluations; /* the fewest that were run whose score is not worse than the level's by more than one standard error of the
+                           difference; 0: none */
+    int fewest;   /* non-zero: nothing less was run, so less may do */
+    double saved; /* evaluations of the level / these; NaN: none */
+    double score, error;
+} bfn_sweep_equal;
+
+/* At how many network evaluations each sampler equals the original one, by one score. */
+typedef struct bfn_sweep_table {
+    const char *name, *title, *unit; /* of the score; unit "%": it is shown 100 times as large */
+    int better;                      /* 1: larger is better, -1: smaller */
+    int plotted;                     /* non-zero: one of the scores that the report is about */
+    const char *reference;           /* the sampler that the others are compared with */
+    int published;                   /* non-zero: that is the original sampler as it was published */
+    size_t n_levels;
+    const bfn_sweep_level *levels;
+    size_t n_samplers;
+    const char *const *samplers;  /* the others: "ode2m + corrector, grid logsnr" */
+    const bfn_sweep_equal *cells; /* [n_samplers, n_levels] */
+} bfn_sweep_table;
+
 typedef struct bfn_sweep_options {
     size_t struct_size;
     const char *out_dir; /* made when it is not there */
@@ -53,11 +82,14 @@ typedef struct bfn_sweep_options {
     int (*progress)(void *user,
                     const bfn_sweep_progress *progress); /* may be NULL; non-zero return stops: BFN_CANCELLED */
     void *user;
+    /* When the files are written: once for each score that has a better side, where a sampler `bfn` and another one are finished. What it points
+     * to lives during the call. May be NULL. */
+    void (*compared)(void *user, const bfn_sweep_table *table);
 } bfn_sweep_options;
 
 #define BFN_SWEEP_OPTIONS_INIT                                                                                         \
     {                                                                                                                  \
-        sizeof(bfn_sweep_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                      \
+        sizeof(bfn_sweep_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                   \
     }
 
 typedef struct bfn_sweep_summary {

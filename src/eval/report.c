@@ -136,7 +136,7 @@ static bfn_status add_scores(bfn__report *r)
         status = bfn__report_plot(r, v);
         bfn__report_numbers(r, v);
         if (r->sweep->values[v].better != 0)
-            bfn__report_reach(r, v);
+            bfn__report_equals(r, v);
     }
     return status;
 }
@@ -160,10 +160,15 @@ static bfn_status add_page(bfn__report *r)
     return status == BFN_OK && r->out.failed ? BFN_ERR_MEMORY : status;
 }
 
-bfn_status bfn__report_write(const bfn__sweep *sweep, const bfn__series *series, size_t n)
+bfn_status bfn__report_write(const bfn__results *results)
 {
+    const bfn__sweep *sweep = results->sweep;
     char path[PATH_BYTES];
-    bfn__report r = {.sweep = sweep, .series = series, .n = n, .out = {.ctx = sweep->ctx}};
+    bfn__report r = {.sweep = sweep,
+                     .series = results->series,
+                     .n = results->n_series,
+                     .equals = results->equals,
+                     .out = {.ctx = sweep->ctx}};
     snprintf(path, sizeof path, "%s/report.html", sweep->options->out_dir);
     bfn_status status = add_page(&r);
     if (status == BFN_OK)

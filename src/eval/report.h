@@ -2,7 +2,7 @@
 #ifndef BFN_EVAL_REPORT_H
 #define BFN_EVAL_REPORT_H
 
-#include "eval/series.h"
+#include "eval/equals.h"
 #include "io/markup.h"
 
 /* What the pieces of a page share. */
@@ -10,10 +10,11 @@ typedef struct bfn__report {
     const bfn__sweep *sweep;
     const bfn__series *series;
     size_t n;
+    const bfn__equals *equals; /* [n_values] */
     bfn__markup out;
 } bfn__report;
 
-bfn_status bfn__report_write(const bfn__sweep *sweep, const bfn__series *series, size_t n);
+bfn_status bfn__report_write(const bfn__results *results);
 
 /* Words with a capital at the beginning. */
 void bfn__report_sentence(bfn__report *r, const char *words);
@@ -24,8 +25,8 @@ enum { BFN__REPORT_SECONDS = BFN__MAX_VALUES }; /* as the number of a value: the
 bfn_status bfn__report_plot(bfn__report *r, size_t v);
 
 /* ---- report_tables.c ---- */
-/* Evaluations at which each sampler reaches the original one, by value number v. Nothing without an original sampler. */
-void bfn__report_reach(bfn__report *r, size_t v);
+/* Evaluations at which each sampler equals the original one, by value number v. Nothing without an original sampler. */
+void bfn__report_equals(bfn__report *r, size_t v);
 /* Samplers down, evaluations across. */
 void bfn__report_numbers(bfn__report *r, size_t v);
 void bfn__report_all_numbers(bfn__report *r);

@@ -99,11 +99,11 @@ static void add_value(bfn__report *r, size_t v, const bfn__point *p, value_range
     bfn__markup_text(&r->out, "</td>");
 }
 
-static void add_head(bfn__report *r, const char *first, const char *before, const size_t *columns, size_t n)
+static void add_head(bfn__report *r, const size_t *columns, size_t n)
 {
-    bfn__markup_add(&r->out, "<div class=\"scroll\"><table>\n<thead><tr><th>%s</th>", first);
+    bfn__markup_text(&r->out, "<div class=\"scroll\"><table>\n<thead><tr><th>sampler</th>");
     for (size_t c = 0; c < n; c++)
-        bfn__markup_add(&r->out, "<th>%s%zu</th>", before, columns[c]);
+        bfn__markup_add(&r->out, "<th>%zu</th>", columns[c]);
     bfn__markup_text(&r->out, "</tr></thead>\n<tbody>\n");
 }
 
@@ -124,7 +124,7 @@ void bfn__report_numbers(bfn__report *r, size_t v)
     bfn__markup_add(&r->out,
                     "%s%s at each number of evaluations, ± one standard error. The best of a column is bold.</p>\n",
                     kind->unit[0] != '\0' ? " in " : "", kind->unit);
-    add_head(r, "sampler", "", columns, n);
+    add_head(r, columns, n);
     for (size_t k = 0; k < r->n; k++) {
         add_row_head(r, &r->series[k]);
         for (size_t c = 0; c < n; c++) {
@@ -141,46 +141,53 @@ void bfn__report_numbers(bfn__report *r, size_t v)
 
 /* ---- as good as the original sampler ---- */
 
-static void add_reach(bfn__report *r, const bfn__series *s, size_t v, const bfn__point *mark)
+static void add_equal(bfn__report *r, const bfn_sweep_equal *equal)
 {
-    double original = (double)mark->cell->evaluations;
-    bfn__reach reach = bfn__series_reach(s, v, r->sweep->values[v].better, mark->values[v].value);
-    if (reach.kind == BFN__REACH_NEVER) {
+    if (equal->evaluations == 0) {
         bfn__markup_text(&r->out, "<td class=\"none\">not reached</td>");
         return;
     }
-    double needed = ceil(reach.evaluations - 1e-9);
-    bool first = reach.kind == BFN__REACH_FIRST;
-    bfn__markup_text(&r->out, first ? "<td>≤ <b>" : "<td><b>");
-    bfn__markup_fixed(&r->out, needed, 0);
-    bfn__markup_text(&r->out, first ? "</b><small>≥ ×" : "</b><small>×");
-    bfn__markup_fixed(&r->out, original / needed, 1);
+    bfn__markup_add(&r->out, equal->fewest ? "<td>≤ <b>%zu</b><small>≥ ×" : "<td><b>%zu</b><small>×",
+                    equal->evaluations);
+    bfn__markup_fixed(&r->out, equal->saved, 1);
     bfn__markup_text(&r->out, "</small></td>");
 }
 
-void bfn__report_reach(bfn__report *r, size_t v)
+static void add_level(bfn__report *r, size_t v, const bfn_sweep_level *level)
 {
-    const bfn__series *original = bfn__series_original(r->series, r->n);
-    size_t columns[MAX_COLUMNS], n = 0;
-    if (original == NULL || r->n < 2)
+    const bfn__value_kind *kind = &r->sweep->values[v];
+    bfn__markup_add(&r->out, "<th>bfn at %zu<br/><small>", level->evaluations);
+    bfn__markup_fixed(&r->out, bfn__value_scale(kind) * level->score, bfn__report_digits(kind, level->score));
+    if (isfinite(level->error)) {
+        bfn__markup_text(&r->out, " ±");
+        bfn__markup_fixed(&r->out, bfn__value_scale(kind) * level->error, bfn__report_digits(kind, level->score));
+    }
+    bfn__markup_text(&r->out, "</small></th>");
+}
+
+void bfn__report_equals(bfn__report *r, size_t v)
+{
+    const bfn_sweep_table *t = &r->equals[v].table;
+    if (t->n_levels == 0)
         return;
-    for (size_t i = 0; i < original->n && n < MAX_COLUMNS; i++)
-        if (bfn__series_is_mark(original->points[i]->cell->evaluations))
-            columns[n++] = original->points[i]->cell->evaluations;
-    if (n == 0)
-        return;
-    bfn__markup_text(&r->out,
-                     "<section>\n<h2>As good as the original sampler</h2>\n<p class=\"note\">Evaluations at which "
-                     "each sampler first reaches the score of <i>bfn</i> at so many evaluations, and how many "
-                     "times fewer that is. Between two points the curve is interpolated; confidence bands are "
-                     "not taken into account.</p>\n");
-    add_head(r, "sampler", "bfn at ", columns, n);
-    for (size_t k = 0; k < r->n; k++) {
-        if (&r->series[k] == original)
-            continue;
-        add_row_head(r, &r->series[k]);
-        for (size_t c = 0; c < n; c++)
-            add_reach(r, &r->series[k], v, point_at(original, columns[c]));
+    bfn__markup_text(&r->out, "<section>\n<h2>As good as the original sampler</h2>\n<p class=\"note\">By ");
+    bfn__markup_escaped(&r->out, t->title);
+    bfn__markup_text(
+        &r->out, ": the fewest evaluations that were run whose score is not worse than that of <i>bfn</i> at so many "
+                 "evaluations by more than one standard error of the difference, and how many times fewer that is.");
+    if (!t->published) {
+        bfn__markup_text(&r->out, " Here <i>bfn</i> is ");
+        bfn__markup_escaped(&r->out, t->reference);
+        bfn__markup_text(&r->out, ", not as it was published.");
+    }
+    bfn__markup_text(&r->out, "</p>\n<div class=\"scroll\"><table>\n<thead><tr><th>sampler</th>");
+    for (size_t i = 0; i < t->n_levels; i++)
+        add_level(r, v, &t->levels[i]);
+    bfn__markup_text(&r->out, "</tr></thead>\n<tbody>\n");
+    for (size_t k = 0; k < t->n_samplers; k++) {
+        add_row_head(r, r->equals[v].rows[k]);
+        for (size_t i = 0; i < t->n_levels; i++)
+            add_equal(r, &t->cells[k * t->n_levels + i]);
         bfn__markup_text(&r->out, "</tr>\n");
     }
     bfn__markup_text(&r->out, "</tbody></table></div>\n</section>\n");

@@ -1,7 +1,6 @@
 /* series.c: points of a sweep into lines (series.h). */
 #include "eval/series.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,11 +45,12 @@ static bool varies(const bfn__point *points, size_t n, const bfn__point *p, cons
     return false;
 }
 
-/* As it was published: Bayesian updates with a draw from t = 0 in equal steps of time, one more evaluation at the end. */
+/* As it was published: Bayesian updates with a draw from t = 0 in equal steps of time, one more evaluation at the end. At t = 0 every initial state
+ * is the same, so "start" may be anything. */
 static bool is_original(const bfn_record *settings)
 {
-    static const char *const wanted[][2] = {{"method", "bfn"}, {"grid", "time"},       {"eta", "0"},
-                                            {"start", "zero"}, {"prediction", "draw"}, {"last", "call"}};
+    static const char *const wanted[][2] = {
+        {"method", "bfn"}, {"grid", "time"}, {"eta", "0"}, {"prediction", "draw"}, {"last", "call"}};
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
         if (!same_text(bfn_record_get(settings, wanted[i][0]), wanted[i][1]))
             return false;
@@ -113,36 +113,13 @@ void bfn__series_free(bfn_context *ctx, bfn__series *series, size_t n)
     bfn__free(ctx, series);
 }
 
-const bfn__series *bfn__series_original(const bfn__series *series, size_t n)
+const bfn__series *bfn__series_reference(const bfn__series *series, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (series[i].original)
             return &series[i];
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(series[i].method, bfn_method_name(BFN_METHOD_BFN)) == 0)
+            return &series[i];
     return NULL;
-}
-
-bool bfn__series_is_mark(size_t evaluations)
-{
-    static const size_t marks[] = {20, 50, 100, 200, 500, 1000};
-    for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++)
-        if (marks[i] == evaluations)
-            return true;
-    return false;
-}
-
-bfn__reach bfn__series_reach(const bfn__series *s, size_t v, int better, double wanted)
-{
-    double before = 0.0, before_at = 0.0;
-    for (size_t i = 0; i < s->n; i++) {
-        double value = s->points[i]->values[v].value, at = (double)s->points[i]->cell->evaluations;
-        if (better * (value - wanted) >= 0.0) {
-            if (i == 0)
-                return (bfn__reach){BFN__REACH_FIRST, at};
-            double part = (wanted - before) / (value - before);
-            return (bfn__reach){BFN__REACH_AT, before_at * pow(at / before_at, part)};
-        }
-        before = value;
-        before_at = at;
-    }
-    return (bfn__reach){BFN__REACH_NEVER, (double)NAN};
 }

@@ -17,21 +17,8 @@ bfn_status bfn__series_make(const bfn__sweep *sweep, const bfn__point *points, s
                             size_t *n);
 void bfn__series_free(bfn_context *ctx, bfn__series *series, size_t n);
 
-/* Where a sampler reaches a value of the original one. */
-typedef struct bfn__reach {
-    enum {
-        BFN__REACH_NEVER,
-        BFN__REACH_FIRST,
-        BFN__REACH_AT
-    } kind;             /* not in the sweep; with its first point already */
-    double evaluations; /* between two points: interpolated, linear in the logarithm of the evaluations */
-} bfn__reach;
-
-/* better: 1 or -1 of value number v. */
-bfn__reach bfn__series_reach(const bfn__series *series, size_t v, int better, double wanted);
-/* The original sampler's series; NULL: none. */
-const bfn__series *bfn__series_original(const bfn__series *series, size_t n);
-/* Is this one of the numbers of evaluations that the original sampler is compared at? */
-bool bfn__series_is_mark(size_t evaluations);
+/* What the others are compared with: the original sampler as it was published, else the first series of its method with other settings; NULL:
+ * none. */
+const bfn__series *bfn__series_reference(const bfn__series *series, size_t n);
 
 #endif

@@ -3,7 +3,6 @@
  * results.csv has no times: it is the same for every run of the same settings, so two of them can be compared byte by byte.
  */
 #include "eval/report.h"
-#include "eval/series.h"
 
 #include "io/file.h"
 #include "io/yaml.h"
@@ -232,20 +231,97 @@ static json_t *point_object(const bfn__sweep *s, const bfn__point *point)
     return object;
 }
 
-static char *json_text(const bfn__sweep *s, const bfn__point *points, size_t n)
+/* ---- JSON: as good as the original sampler ---- */
+
+/* What is one line of a plot: without the number of evaluations and the seed. */
+static json_t *sampler_object(const bfn__series *series)
 {
+    json_t *object = settings_object(series->points[0]->cell, false);
+    json_object_del(object, "evaluations");
+    json_object_del(object, "steps");
+    return object;
+}
+
+static json_t *level_object(const bfn_sweep_level *level)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "evaluations", json_integer((json_int_t)level->evaluations));
+    json_object_set_new(object, "score", real_or_null(level->score));
+    json_object_set_new(object, "score_se", real_or_null(level->error));
+    return object;
+}
+
+static json_t *equal_object(const bfn_sweep_level *level, const bfn_sweep_equal *equal)
+{
+    json_t *object = json_object();
+    bool found = equal->evaluations > 0;
+    json_object_set_new(object, "original_evaluations", json_integer((json_int_t)level->evaluations));
+    json_object_set_new(object, "evaluations", found ? json_integer((json_int_t)equal->evaluations) : json_null());
+    json_object_set_new(object, "saved", real_or_null(equal->saved));
+    json_object_set_new(object, "fewest_that_were_run", found ? json_boolean(equal->fewest) : json_null());
+    json_object_set_new(object, "score", real_or_null(equal->score));
+    json_object_set_new(object, "score_se", real_or_null(equal->error));
+    return object;
+}
+
+static json_t *table_object(const bfn__equals *e)
+{
+    const bfn_sweep_table *t = &e->table;
+    json_t *object = json_object(), *levels = json_array(), *samplers = json_array();
+    for (size_t i = 0; i < t->n_levels; i++)
+        json_array_append_new(levels, level_object(&t->levels[i]));
+    for (size_t k = 0; k < t->n_samplers; k++) {
+        json_t *row = json_object(), *equals = json_array();
+        for (size_t i = 0; i < t->n_levels; i++)
+            json_array_append_new(equals, equal_object(&t->levels[i], &t->cells[k * t->n_levels + i]));
+        json_object_set_new(row, "sampler", json_string(t->samplers[k]));
+        json_object_set_new(row, "settings", sampler_object(e->rows[k]));
+        json_object_set_new(row, "equals", equals);
+        json_array_append_new(samplers, row);
+    }
+    json_object_set_new(object, "metric", json_string(t->name));
+    json_object_set_new(object, "better", json_string(t->better > 0 ? "higher" : "lower"));
+    json_object_set_new(object, "levels", levels);
+    json_object_set_new(object, "samplers", samplers);
+    return object;
+}
+
+static json_t *comparison_object(const bfn__results *r)
+{
+    json_t *object = json_object(), *tables = json_array();
+    const bfn__series *reference = bfn__series_reference(r->series, r->n_series);
+    for (size_t v = 0; v < r->sweep->n_values; v++)
+        if (r->equals[v].table.n_levels > 0)
+            json_array_append_new(tables, table_object(&r->equals[v]));
+    json_object_set_new(object, "rule",
+                        json_string("fewest evaluations that were run whose score is not worse than "
+                                    "the original sampler's by more than one standard error of the "
+                                    "difference; null: none"));
+    json_object_set_new(object, "original", reference != NULL ? json_string(reference->label) : json_null());
+    if (reference != NULL) {
+        json_object_set_new(object, "as_published", json_boolean(reference->original));
+        json_object_set_new(object, "settings", sampler_object(reference));
+    }
+    json_object_set_new(object, "tables", tables);
+    return object;
+}
+
+static char *json_text(const bfn__results *r)
+{
+    const bfn__sweep *s = r->sweep;
     json_t *object = json_object(), *header = json_object(), *cells = json_array(), *means = json_array();
     for (size_t i = 0; i < bfn_record_n(s->header); i++)
         json_object_set_new(header, bfn_record_key(s->header, i), json_string(bfn_record_value(s->header, i)));
     for (size_t i = 0; i < s->n_cells; i++)
         if (s->cells[i].done)
             json_array_append_new(cells, cell_object(s, &s->cells[i]));
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(means, point_object(s, &points[i]));
+    for (size_t i = 0; i < r->n_points; i++)
+        json_array_append_new(means, point_object(s, &r->points[i]));
     json_object_set_new(object, "made_with", header);
     if (s->options->command != NULL)
         json_object_set_new(object, "command", json_string(s->options->command));
     json_object_set_new(object, "cells_wanted", json_integer((json_int_t)s->n_cells));
+    json_object_set_new(object, "as_good_as_original", comparison_object(r));
     json_object_set_new(object, "means", means);
     json_object_set_new(object, "cells", cells);
     char *text = json_dumps(object, JSON_INDENT(1) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17));
@@ -253,13 +329,13 @@ static char *json_text(const bfn__sweep *s, const bfn__point *points, size_t n)
     return text;
 }
 
-static bfn_status write_json(const bfn__sweep *s, const bfn__point *points, size_t n)
+static bfn_status write_json(const bfn__results *r)
 {
     bfn__writer *w;
-    char *text = json_text(s, points, n);
+    char *text = json_text(r);
     if (text == NULL)
-        return bfn__fail(s->ctx, BFN_ERR_MEMORY, "out of memory: results.json");
-    bfn_status status = open_file(s, "results.json", &w);
+        return bfn__fail(r->sweep->ctx, BFN_ERR_MEMORY, "out of memory: results.json");
+    bfn_status status = open_file(r->sweep, "results.json", &w);
     if (status == BFN_OK) {
         status = bfn__writer_write(w, text, strlen(text));
         if (status == BFN_OK)
@@ -270,24 +346,44 @@ static bfn_status write_json(const bfn__sweep *s, const bfn__point *points, size
     return status;
 }
 
+/* ---- all of it ---- */
+
+static bfn_status gather(bfn__results *r)
+{
+    const bfn__sweep *s = r->sweep;
+    bfn_status status = bfn__points_make(s, &r->points, &r->n_points);
+    if (status == BFN_OK)
+        status = bfn__series_make(s, r->points, r->n_points, &r->series, &r->n_series);
+    for (size_t v = 0; v < s->n_values && status == BFN_OK; v++)
+        status = bfn__equals_make(s, r->series, r->n_series, v, &r->equals[v]);
+    return status;
+}
+
+static void tell(const bfn__results *r)
+{
+    const bfn_sweep_options *o = r->sweep->options;
+    for (size_t v = 0; o->compared != NULL && v < r->sweep->n_values; v++)
+        if (r->equals[v].table.n_levels > 0)
+            o->compared(o->user, &r->equals[v].table);
+}
+
 bfn_status bfn__results_write(const bfn__sweep *s)
 {
-    bfn__point *points;
-    size_t n;
-    bfn_status status = bfn__points_make(s, &points, &n);
+    bfn__results r = {.sweep = s};
+    bfn_status status = gather(&r);
     if (status == BFN_OK)
         status = write_csv(s, false);
     if (status == BFN_OK)
         status = write_csv(s, true);
-    bfn__series *series = NULL;
-    size_t n_series = 0;
     if (status == BFN_OK)
-        status = bfn__series_make(s, points, n, &series, &n_series);
+        status = write_json(&r);
     if (status == BFN_OK)
-        status = write_json(s, points, n);
+        status = bfn__report_write(&r);
     if (status == BFN_OK)
-        status = bfn__report_write(s, series, n_series);
-    bfn__series_free(s->ctx, series, n_series);
-    bfn__free(s->ctx, points);
+        tell(&r);
+    for (size_t v = 0; v < s->n_values; v++)
+        bfn__equals_free(s->ctx, &r.equals[v]);
+    bfn__series_free(s->ctx, r.series, r.n_series);
+    bfn__free(s->ctx, r.points);
     return status;
 }

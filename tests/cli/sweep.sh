@@ -63,7 +63,7 @@ done
 axes=(--methods bfn,ode2m,ode2m+corrector,ode2s --nfe 3,4 --grids time,power:1.2 --seeds 1-2 --n 4)
 run sweep --model $model "${axes[@]}" --out whole
 expect 0
-[ ! -s out ] || fail "something on standard output"
+cp out table
 grep -q "^left out: 4 combinations that no plan exists for: the first is ode2s at 4 evaluations: " err || fail "what is left out"
 grep -q "^28 cells (0 were there): whole/results.csv and report.html$" err || fail "no last line"
 grep -q $'[\033\r]' err && fail "escape codes where there is no terminal"
@@ -91,6 +91,31 @@ check_cell ode2s "" 3 time 2
 [ "$(grep -cF ",$(sha256sum <$model | cut -c1-64)," whole/results.csv)" -eq 28 ] || fail "the model's checksum"
 dictionary=$(cat /usr/share/hunspell/en_US.aff /usr/share/hunspell/en_US.dic | sha256sum | cut -c1-64)
 [ "$(grep -cF ",$dictionary," whole/results.csv)" -eq 28 ] || fail "the dictionary's checksum"
+
+# ---- as good as the original sampler: the same on standard output, in results.json and in the report ----
+grep -qx "As good as bfn, grid time, the original sampler: spelling accuracy, %" table || fail "no table: $(cat table)"
+grep -qE "^  evaluations, times fewer +bfn at 4$" table || fail "table: levels"
+[ "$(wc -l <table)" -eq $((1 + 3 + 7)) ] || fail "table: $(wc -l <table) lines, wanted a row for each of 7 samplers"
+part=$(sed -n '/"as_good_as_original"/,/^ }/p' whole/results.json)
+for words in '"original": "bfn, grid time"' '"as_published": true' '"metric": "accuracy"' '"metric": "inner_accuracy"' '"better": "higher"'; do
+    echo "$part" | grep -qF "$words" || fail "results.json does not say $words"
+done
+row() { # sampler -> evaluations and factor of its first level by spelling accuracy in results.json
+    echo "$part" | awk -v s="\"sampler\": \"$1\"," 'index($0, s) {on = 1} on && /"evaluations":|"saved":/ {gsub(/[ ,]/, ""); sub(/.*:/, ""); print} on && /"saved"/ {exit}'
+}
+for sampler in "bfn, grid power:1.2" "ode2m, grid time" "ode2m + corrector, grid power:1.2" "ode2s, grid time"; do
+    line=$(grep -F "  $sampler " table) || fail "table: no row of $sampler"
+    evaluations=$(row "$sampler" | head -1)
+    case $evaluations in
+    null)
+        [ "$(row "$sampler" | tail -1)" = null ] && echo "$line" | grep -qE " -$" || fail "$sampler: never, and $line"
+        ;;
+    3) echo "$line" | grep -qE " ≤ 3 ≥ x1\.3$" || fail "$sampler: 3, and $line" ;;
+    4) echo "$line" | grep -qE " 4   x1\.0$" || fail "$sampler: 4, and $line" ;;
+    *) fail "$sampler: $evaluations evaluations" ;;
+    esac
+done
+grep -qF "<h2>As good as the original sampler</h2>" whole/report.html || fail "report: no comparison with the original sampler"
 
 # ---- the report: well formed, one file, every cell ----
 check_report() { # file cells
@@ -136,7 +161,9 @@ wait_for_lines() { # file lines
 run sweep --model $model "${slow[@]}" --out through -q
 expect 0
 grep -qF "<h2>As good as the original sampler</h2>" through/report.html || fail "report: no comparison with the original sampler"
-grep -qF "<th>bfn at 20</th></tr>" through/report.html || fail "report: compared at other evaluations than 20"
+quiet
+[ ! -s out ] || fail "-q and something on standard output"
+[ "$(grep -oE "<th>bfn at [0-9]*<br/>" through/report.html)" = "<th>bfn at 20<br/>" ] || fail "report: compared at other evaluations than 20"
 "$bfn" sweep --model $model "${slow[@]}" --out killed -q 2>err &
 pid=$!
 wait_for_lines killed/cells.jsonl 4
