@@ -5,6 +5,7 @@
  */
 #include "cli.h"
 #include "method_list.h"
+#include "solver_options.h"
 
 #include "bfn/model.h"
 #include "bfn/picture.h"
@@ -20,7 +21,8 @@ typedef struct compare_values {
     const char *model, *config, *out, *methods, *counts;
     size_t n, batch, threads, columns, scale;
     uint64_t seed, first;
-    int precision, raw, start;
+    int precision, raw;
+    cli_solver_values solver; /* what is the same in every cell: grid, eta, start */
 } compare_values;
 
 #define AT(member) offsetof(compare_values, member)
@@ -33,8 +35,7 @@ static const cli_option options[] = {
     {"n", 'n', "N", CLI_SIZE, AT(n), 1, 4096, NULL, "samples a cell (default 16)"},
     {"seed", 's', "N", CLI_SEED, AT(seed), 0, 0, NULL, "seed (default 1), the same for every cell"},
     {"first", 0, "I", CLI_SEED, AT(first), 0, 0, NULL, "number of the first sample (default 0)"},
-    {"start", 0, "KIND", CLI_CHOICE, AT(start), 0, 0, "zero|moments",
-     "initial state: zero mean, or the data's stored moments, which pictures gain much from (default zero)"},
+    CLI_GRID_OPTIONS(AT(solver)),
     {"output", 'o', "FILE", CLI_TEXT, AT(out), 0, 0, NULL, "the PNG to write"},
     {"columns", 0, "N", CLI_SIZE, AT(columns), 1, 4096, NULL, "columns of the grid in a cell (default: a square)"},
     {"scale", 0, "N", CLI_SIZE, AT(scale), 1, 64, NULL,
@@ -52,8 +53,8 @@ enum { LABEL_BYTES = 24, TITLE_BYTES = 160 };
 typedef struct board_memory {
     char columns[CLI_MAX_COUNTS][LABEL_BYTES];
     const char *column_labels[CLI_MAX_COUNTS];
-    char title[TITLE_BYTES], seed[24], first[24];
-    bfn_picture_text texts[9];
+    char title[TITLE_BYTES], seed[24], first[24], eta[32];
+    bfn_picture_text texts[11];
     uint8_t *pixels; /* [methods, counts, n, D] */
     void *samples;   /* [n, D] */
 } board_memory;
@@ -78,7 +79,6 @@ static bfn_status sample_cells(bfn_model *model, const bfn_model_info *info, con
     for (size_t i = 0; i < list->n_methods * list->n_counts && status == BFN_OK; i++) {
         bfn_solver_options solver = list->solvers[i / list->n_counts];
         solver.n_evaluations = list->counts[i % list->n_counts];
-        solver.start = (bfn_start)v->start;
         if (showing)
             show_cell(list, i);
         status = bfn_model_sample(model, &solver, &sampler, v->first, v->n, b->samples);
@@ -92,6 +92,7 @@ static bfn_status sample_cells(bfn_model *model, const bfn_model_info *info, con
 
 static void label(const bfn_model_info *info, const compare_values *v, const cli_method_list *list, board_memory *b)
 {
+    static const char *const starts[] = {"default", "zero", "moments"};
     for (size_t c = 0; c < list->n_counts; c++) {
         snprintf(b->columns[c], LABEL_BYTES, "%zu evaluation%s", list->counts[c], list->counts[c] == 1 ? "" : "s");
         b->column_labels[c] = b->columns[c];
@@ -106,7 +107,10 @@ static void label(const bfn_model_info *info, const compare_values *v, const cli
     b->texts[3] = (bfn_picture_text){"bfn.evaluations", v->counts};
     b->texts[4] = (bfn_picture_text){"bfn.seed", b->seed};
     b->texts[5] = (bfn_picture_text){"bfn.first", b->first};
-    b->texts[6] = (bfn_picture_text){"bfn.start", v->start ? "moments" : "zero"};
+    b->texts[6] = (bfn_picture_text){"bfn.start", starts[v->solver.start]};
+    b->texts[9] = (bfn_picture_text){"bfn.grid", v->solver.grid};
+    snprintf(b->eta, sizeof b->eta, "%.17g", v->solver.eta);
+    b->texts[10] = (bfn_picture_text){"bfn.eta", v->solver.eta >= 0.0 ? b->eta : "default"};
     b->texts[7] = (bfn_picture_text){"bfn.precision", info->precision == BFN_PRECISION_BF16 ? "bf16" : "f32"};
     b->texts[8] = (bfn_picture_text){"bfn.weights", v->raw ? "raw" : "average"};
 }
@@ -166,9 +170,25 @@ static int compare(const cli_command *command, bfn_context *ctx, bfn_model *mode
     return status == BFN_OK ? 0 : cli_fail(command, ctx, status);
 }
 
+/* The options that all cells share. A list of times would say the number of steps itself. */
+static int set_times(const cli_command *command, compare_values *v, bfn_solver_options *solver)
+{
+    if (!cli_solver_times(command, &v->solver, solver))
+        return CLI_EXIT_USAGE;
+    if (solver->grid == BFN_GRID_LIST)
+        return cli_usage(command, "--grid: found \"%s\", needs default, time, logsnr or power:R (--nfe says the steps)",
+                         v->solver.grid);
+    return 0;
+}
+
 static int run(const cli_command *command, int argc, char **argv)
 {
-    compare_values v = {.methods = "bfn,ode2m,sde2m", .counts = "5,10,20,50", .n = 16, .seed = 1, .batch = 16};
+    compare_values v = {.methods = "bfn,ode2m,sde2m",
+                        .counts = "5,10,20,50",
+                        .n = 16,
+                        .seed = 1,
+                        .batch = 16,
+                        .solver = CLI_SOLVER_VALUES_INIT};
     cli_method_list list = {.copy = NULL};
     size_t n_operands;
     if (!cli_parse(command, argc, argv, &v, NULL, 0, &n_operands))
@@ -185,6 +205,8 @@ static int run(const cli_command *command, int argc, char **argv)
     o.raw_weights = v.raw;
     o.config_path = v.config;
     int code = cli_methods_parse(command, ctx, v.methods, v.counts, &list);
+    for (size_t i = 0; i < list.n_methods && code == 0; i++)
+        code = set_times(command, &v, &list.solvers[i]);
     if (code == 0 && (status = bfn_model_load(ctx, &model, v.model, &o)) != BFN_OK)
         code = cli_fail(command, ctx, status);
     if (code == 0)
@@ -203,7 +225,7 @@ const cli_command cli_command_compare = {
     "evaluations; every cell holds the same samples (same seed, same numbers). Text: bfn eval spell.",
     options,
     sizeof options / sizeof options[0],
-    "  bfn compare --model models/fashion-small.safetensors --start moments -o methods.png\n"
+    "  bfn compare --model models/fashion-small.safetensors -o methods.png\n"
     "  bfn compare --model m.safetensors --methods ode2m,ode2m+corrector,ode3m --nfe 6,8,10 --n 9 -o orders.png",
     run,
 };

@@ -49,7 +49,7 @@ static void flow_of_options(const plan_values *v, bfn_flow *flow)
     }
 }
 
-static bfn_status flow_of_model(bfn_context *ctx, const plan_values *v, bfn_flow *flow)
+static bfn_status flow_of_model(bfn_context *ctx, const plan_values *v, bfn_flow *flow, bfn_solver_options *solver)
 {
     bfn_model *model;
     bfn_model_options o = BFN_MODEL_OPTIONS_INIT;
@@ -60,6 +60,7 @@ static bfn_status flow_of_model(bfn_context *ctx, const plan_values *v, bfn_flow
     bfn_model_info info;
     bfn_model_get_info(model, &info);
     *flow = info.flow;
+    bfn_model_resolve(model, solver);
     bfn_model_destroy(model);
     return BFN_OK;
 }
@@ -75,7 +76,7 @@ static int print_plan(const cli_command *command, bfn_context *ctx, plan_values 
     bfn_status status = bfn_plan_create(ctx, &plan, &flow, &solver);
     if (status == BFN_OK && v->model != NULL) { /* the options are good: now the file may be opened */
         bfn_plan_destroy(plan);
-        status = flow_of_model(ctx, v, &flow);
+        status = flow_of_model(ctx, v, &flow, &solver);
         if (status == BFN_OK)
             status = bfn_plan_create(ctx, &plan, &flow, &solver);
     }

@@ -254,6 +254,7 @@ static int take_defaults(sample_run *r)
         v->solver.eta = d->eta;
     if (!is_given(v, "start"))
         v->solver.start = (int)d->start;
+    v->solver.grid = d->grid == BFN_GRID_LOGSNR ? "logsnr" : d->grid == BFN_GRID_TIME ? "time" : "default";
     if (!cli_solver_resolve(r->command, r->ctx, &v->solver, &r->solver))
         return CLI_EXIT_USAGE;
     return cli_solver_check(r->command, r->ctx, &r->solver, "sampling");
@@ -284,6 +285,7 @@ static int load(sample_run *r)
     int code = take_defaults(r);
     if (code != 0)
         return code;
+    bfn_model_resolve(r->model, &r->solver);
     r->sampler = (bfn_sampler_options)BFN_SAMPLER_OPTIONS_INIT;
     r->sampler.seed = v->seed;
     r->sampler.batch = v->batch;
@@ -412,8 +414,8 @@ const cli_command cli_command_sample = {
     "  bfn sample --model m.safetensors --method ode2m --corrector --nfe 20 --film\n"
     "  bfn sample --model m.safetensors --infill \"the ____ of the\" --n 5\n"
     "  bfn sample --model m.safetensors --n 1000 --format npy -o samples.npy\n"
-    "  bfn sample --model images.safetensors --start moments --n 64 --nfe 20 -o grid.png --preview\n"
-    "  bfn sample --model images.safetensors --start moments --n 16 --nfe 50 -o grid.png --film\n"
+    "  bfn sample --model images.safetensors --n 64 --nfe 20 -o grid.png --preview\n"
+    "  bfn sample --model images.safetensors --n 16 --nfe 50 -o grid.png --film\n"
     "  bfn sample --model images.safetensors --n 10000 --batch 64 -o samples.npz\n"
     "  bfn sample --model images.safetensors --infill half.png --mask mask.png --n 9 -o filled.png",
     run,

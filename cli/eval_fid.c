@@ -150,6 +150,7 @@ static int open_model(fid_run *r)
     bfn_model_get_info(r->model, &r->model_info);
     if (r->model_info.channels == 0)
         return cli_usage(r->command, "--model: %s is a text model", r->v->model);
+    bfn_model_resolve(r->model, &r->solver);
     status = bfn_plan_create(r->ctx, &plan, &r->model_info.flow, &r->solver);
     if (status != BFN_OK)
         return cli_solver_failure(r->command, r->ctx, status, "--method");
@@ -259,8 +260,8 @@ static void print_text(const fid_run *r)
     if (v->model != NULL)
         printf("  samples      %s, sha256 %.12s: %s%s, %zu evaluations, grid %s, eta %g, seed %llu\n",
                cli_safe(v->model, a, sizeof a), r->model_info.checksum, bfn_method_name(r->solver.method),
-               r->solver.corrector ? " with corrector" : "", r->plan.n_evaluations, v->solver.grid, r->plan.start_time,
-               (unsigned long long)v->seed);
+               r->solver.corrector ? " with corrector" : "", r->plan.n_evaluations,
+               cli_solver_grid_name(&v->solver, &r->plan), r->plan.start_time, (unsigned long long)v->seed);
     else
         printf("  samples      %s, sha256 %.12s\n", cli_safe(v->samples, a, sizeof a), r->samples_sha256);
     if (v->stats != NULL)
@@ -296,7 +297,8 @@ static void print_distance(const bfn_frechet *f)
 
 static void print_sampler(const fid_run *r)
 {
-    static const char *const starts[] = {"zero", "moments"}, *const lasts[] = {"default", "predict", "update", "call"},
+    static const char *const starts[] = {"default", "zero", "moments"},
+                             *const lasts[] = {"default", "predict", "update", "call"},
                              *const predictions[] = {"default", "mean", "draw"};
     const fid_values *v = r->v;
     char safe[4096];
@@ -305,7 +307,8 @@ static void print_sampler(const fid_run *r)
     printf(", \"method\": \"%s\", \"corrector\": %s, \"grid\": \"%s\", \"eta\": %.17g, \"evaluations\": %zu, "
            "\"steps\": %zu",
            bfn_method_name(r->solver.method), r->solver.corrector ? "true" : "false",
-           cli_safe(v->solver.grid, safe, sizeof safe), r->plan.start_time, r->plan.n_evaluations, r->plan.n_steps);
+           cli_safe(cli_solver_grid_name(&v->solver, &r->plan), safe, sizeof safe), r->plan.start_time,
+           r->plan.n_evaluations, r->plan.n_steps);
     printf(", \"start\": \"%s\", \"last\": \"%s\", \"prediction\": \"%s\", \"seed\": %llu, \"first\": %llu, \"n\": %zu",
            starts[r->plan.start], lasts[r->plan.last], predictions[r->plan.prediction], (unsigned long long)v->seed,
            (unsigned long long)v->first, v->n);

@@ -119,6 +119,7 @@ static int load_model(text_run *r)
     if (r->info.channels > 0)
         return cli_usage(r->command, "--model: %s is a model of images: see bfn eval fid and bfn compare", r->v->model);
     bfn_plan *plan;
+    bfn_model_resolve(r->model, &r->solver);
     status = bfn_plan_create(r->ctx, &plan, &r->info.flow, &r->solver);
     if (status != BFN_OK)
         return cli_solver_failure(r->command, r->ctx, status, "--method");
@@ -155,7 +156,7 @@ static int score(text_run *r)
 
 static const char *grid_name(const text_run *r)
 {
-    return r->v->solver.grid;
+    return cli_solver_grid_name(&r->v->solver, &r->plan);
 }
 
 /* The copied span, from its character copy_begin on. n: capacity of out. */

@@ -80,7 +80,9 @@ static bool parse_list(const cli_command *command, const char *option, const cha
 
 bool cli_solver_grid(const cli_command *command, const char *option, cli_solver_values *v, bfn_solver_options *solver)
 {
-    if (strcmp(v->grid, "time") == 0) {
+    if (strcmp(v->grid, "default") == 0) {
+        solver->grid = BFN_GRID_DEFAULT;
+    } else if (strcmp(v->grid, "time") == 0) {
         solver->grid = BFN_GRID_TIME;
     } else if (strcmp(v->grid, "logsnr") == 0) {
         solver->grid = BFN_GRID_LOGSNR;
@@ -93,10 +95,26 @@ bool cli_solver_grid(const cli_command *command, const char *option, cli_solver_
     } else if (strncmp(v->grid, "list:", 5) == 0) {
         return parse_list(command, option, v->grid + 5, v, solver);
     } else {
-        cli_usage(command, "--%s: found \"%s\", needs time, logsnr, power:R or list:T0,T1,...,1", option, v->grid);
+        cli_usage(command, "--%s: found \"%s\", needs default, time, logsnr, power:R or list:T0,T1,...,1", option,
+                  v->grid);
         return false;
     }
     return true;
+}
+
+const char *cli_solver_grid_name(const cli_solver_values *v, const bfn_plan_info *plan)
+{
+    if (strcmp(v->grid, "default") != 0)
+        return v->grid;
+    return plan->grid == BFN_GRID_LOGSNR ? "logsnr" : "time";
+}
+
+bool cli_solver_times(const cli_command *command, cli_solver_values *v, bfn_solver_options *solver)
+{
+    solver->eta_is_set = v->eta >= 0.0;
+    solver->eta = v->eta >= 0.0 ? v->eta : 0.0;
+    solver->start = (bfn_start)v->start;
+    return cli_solver_grid(command, "grid", v, solver);
 }
 
 /* Exactly one of steps and evaluations; a list of times says the steps itself. */
@@ -129,13 +147,10 @@ bool cli_solver_resolve(const cli_command *command, bfn_context *ctx, cli_solver
         cli_solver_failure(command, ctx, status, "--method");
         return false;
     }
-    if (!cli_solver_grid(command, "grid", v, solver) || !resolve_length(command, v, solver))
+    if (!cli_solver_times(command, v, solver) || !resolve_length(command, v, solver))
         return false;
-    solver->eta_is_set = v->eta >= 0.0;
-    solver->eta = v->eta >= 0.0 ? v->eta : 0.0;
     solver->noise_is_set = v->noise >= 0.0;
     solver->noise = v->noise >= 0.0 ? v->noise : 0.0;
-    solver->start = (bfn_start)v->start;
     if (v->last != 0)
         solver->last = (bfn_last)v->last;
     if (v->prediction != 0)

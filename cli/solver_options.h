@@ -17,11 +17,21 @@ typedef struct cli_solver_values {
 
 #define CLI_SOLVER_VALUES_INIT                                                                                         \
     {                                                                                                                  \
-        .method = "sde2m", .grid = "time", .eta = -1.0, .noise = -1.0                                                  \
+        .method = "sde2m", .grid = "default", .eta = -1.0, .noise = -1.0                                               \
     }
 
 /* Rows of an option table; `at` is the offset of the cli_solver_values in the command's values. */
 /* clang-format off */
+#define CLI_GRID_OPTIONS(at) \
+    {"grid", 0, "GRID", CLI_TEXT, (at) + offsetof(cli_solver_values, grid), 0, 0, NULL,                                               \
+     "default, time, logsnr, power:R (exponent 0.1 to 10) or list:T0,T1,...,1 (default: logsnr for continuous data, where it gains " \
+     "most; time for others, bfn, and the published names)"}, \
+    {"eta", 0, "T", CLI_REAL, (at) + offsetof(cli_solver_values, eta), 0, 0.5, NULL,                                                  \
+     "first time (default: 0 for bfn, 0.01 for continuous data on other grids than logsnr, else 0.001)"},                                                   \
+    {"start", 0, "KIND", CLI_CHOICE, (at) + offsetof(cli_solver_values, start), 0, 0, "default|zero|moments",                                 \
+     "initial state: zero mean, or the data's stored moments (default: moments for continuous data; zero for others, bfn, and the " \
+     "published names)"}
+
 #define CLI_SOLVER_OPTIONS(at)                                                                                                       \
     {"method", 'M', "NAME", CLI_TEXT, (at) + offsetof(cli_solver_values, method), 0, 0, NULL,                                         \
      "sampling method: bfn, euler, em, ode1, ode2m, ode3m, ode2s, sde1, sde2m, sde3m or a published name (default sde2m)"},          \
@@ -29,12 +39,7 @@ typedef struct cli_solver_values {
      "network evaluations to spend (default 20)"},                                                                                   \
     {"steps", 0, "N", CLI_SIZE, (at) + offsetof(cli_solver_values, steps), 1, 1e6, NULL,                                              \
      "steps of the time grid, instead of --nfe"},                                                                                    \
-    {"grid", 0, "GRID", CLI_TEXT, (at) + offsetof(cli_solver_values, grid), 0, 0, NULL,                                               \
-     "time, logsnr, power:R (exponent 0.1 to 10) or list:T0,T1,...,1 (default time)"},                                               \
-    {"eta", 0, "T", CLI_REAL, (at) + offsetof(cli_solver_values, eta), 0, 0.5, NULL,                                                  \
-     "first time (default: 0 for bfn, 0.001 for text, 0.01 for continuous data)"},                                                   \
-    {"start", 0, "KIND", CLI_CHOICE, (at) + offsetof(cli_solver_values, start), 0, 0, "zero|moments",                                 \
-     "initial state: zero mean, or the data's stored moments, which pictures gain much from (default zero)"},                                                       \
+    CLI_GRID_OPTIONS(at), \
     {"last", 0, "KIND", CLI_CHOICE, (at) + offsetof(cli_solver_values, last), 0, 0, "default|predict|update|call",                    \
      "last step: predict (the last prediction is the sample), update, or call the network once more at the end"},                    \
     {"corrector", 0, NULL, CLI_FLAG, (at) + offsetof(cli_solver_values, corrector), 0, 0, NULL,                                       \
@@ -59,6 +64,12 @@ int cli_solver_check(const cli_command *command, bfn_context *ctx, const bfn_sol
 /* The text values->grid into the solver's grid (times stay in `values`). false: the message, about --option, is out. */
 bool cli_solver_grid(const cli_command *command, const char *option, cli_solver_values *values,
                      bfn_solver_options *solver);
+
+/* What the grid of a plan is called: its text, or what the default came to. */
+const char *cli_solver_grid_name(const cli_solver_values *values, const bfn_plan_info *plan);
+
+/* CLI_GRID_OPTIONS alone: grid, eta and start into the solver options. false: the message is out. */
+bool cli_solver_times(const cli_command *command, cli_solver_values *values, bfn_solver_options *solver);
 
 /* Values into solver options (times stay in `values`). false: the message is out. */
 bool cli_solver_resolve(const cli_command *command, bfn_context *ctx, cli_solver_values *values,

@@ -141,10 +141,10 @@ static size_t word_index(const char *const *words, size_t n, const char *item)
 
 static bool set_start(span *s, draft *d, const char *option, const char *item)
 {
-    WORDS(words, "zero", "moments");
+    WORDS(words, "default", "zero", "moments");
     size_t i = word_index(words, N_words, item);
     d->cell.solver.start = (bfn_start)i;
-    return i < N_words || bad_item(s, option, item, "zero or moments");
+    return i < N_words || bad_item(s, option, item, "default, zero or moments");
 }
 
 static bool set_last(span *s, draft *d, const char *option, const char *item)
@@ -190,9 +190,9 @@ static const struct dimension {
     {"seeds", offsetof(sweep_axes, seeds), "1", set_seed},
     {"methods", offsetof(sweep_axes, methods), "bfn,ode2m,sde2m", set_method},
     {"corrector", offsetof(sweep_axes, corrector), "off", set_corrector},
-    {"grids", offsetof(sweep_axes, grids), "time", set_grid},
+    {"grids", offsetof(sweep_axes, grids), "default", set_grid},
     {"eta", offsetof(sweep_axes, eta), "default", set_eta},
-    {"start", offsetof(sweep_axes, start), "zero", set_start},
+    {"start", offsetof(sweep_axes, start), "default", set_start},
     {"last", offsetof(sweep_axes, last), "default", set_last},
     {"prediction", offsetof(sweep_axes, prediction), "default", set_prediction},
     {"clip", offsetof(sweep_axes, clip), "static", set_clip},

@@ -29,6 +29,7 @@ static bfn_solver_options options_of(bfn_method method, size_t n_steps)
     bfn_solver_options o = BFN_SOLVER_OPTIONS_INIT;
     o.method = method;
     o.n_steps = n_steps;
+    o.grid = BFN_GRID_TIME;
     return o;
 }
 
@@ -363,6 +364,40 @@ static void midpoint_is_algebraic(void **state)
     x_t = row[1].a * x_m + row[1].b[0] * p_m + row[1].b[1] * p_s + row[1].k;
     assert_near(x_t, sigma_t / sigma_s * x + gamma_t * (1.0 - exp(l_s - l_t)) * p_m, 1e-9);
     bfn_plan_destroy(plan);
+}
+
+/* What is best where nobody says otherwise: logsnr from 1e-3 for continuous data and methods that treat the linear part exactly; all others, and
+ * the published names, as they were published. */
+static void default_grid(void **state)
+{
+    (void)state;
+    static const struct {
+        const bfn_flow *flow;
+        const char *method;
+        bfn_grid grid;
+        double eta;
+    } cases[] = {
+        {&continuous, "ode1", BFN_GRID_LOGSNR, 1e-3},
+        {&continuous, "sde2m", BFN_GRID_LOGSNR, 1e-3},
+        {&continuous, "sde_bfnsolver2_multi_step", BFN_GRID_TIME, 1e-2},
+        {&continuous, "bfn", BFN_GRID_TIME, 0.0},
+        {&continuous, "em", BFN_GRID_TIME, 1e-2},
+        {&continuous, "euler", BFN_GRID_TIME, 1e-2},
+        {&text, "sde2m", BFN_GRID_TIME, 1e-3},
+        {&text, "bfn", BFN_GRID_TIME, 0.0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        bfn_solver_options o = BFN_SOLVER_OPTIONS_INIT;
+        o.n_steps = 4;
+        assert_int_equal(bfn_method_parse(ctx, cases[i].method, &o), BFN_OK);
+        bfn_plan *plan = make(cases[i].flow, &o);
+        assert_int_equal(info_of(plan).grid, cases[i].grid);
+        assert_near(info_of(plan).start_time, cases[i].eta, 0.0);
+        assert_int_equal(info_of(plan).start, BFN_START_ZERO_MEAN);
+        double second = bfn_plan_rows(plan)[1].t, quarter = cases[i].eta + (1.0 - cases[i].eta) / 4.0;
+        assert_true(cases[i].grid == BFN_GRID_TIME ? fabs(second - quarter) < 1e-15 : second < 0.5 * quarter);
+        bfn_plan_destroy(plan);
+    }
 }
 
 /* ---- laws of every row ---- */
@@ -703,7 +738,7 @@ static void grids(void **state)
     o.last = BFN_LAST_UPDATE;
     o.eta_is_set = 1;
     o.eta = 0.02;
-    for (int g = 0; g < 3; g++) {
+    for (int g = BFN_GRID_TIME; g <= BFN_GRID_POWER; g++) {
         o.grid = (bfn_grid)g;
         o.power = 2.0;
         bfn_plan *plan = make(&continuous, &o);
@@ -758,6 +793,7 @@ int main(void)
         cmocka_unit_test(published_slips),
         cmocka_unit_test(refusals),
         cmocka_unit_test(grids),
+        cmocka_unit_test(default_grid),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

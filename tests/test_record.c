@@ -74,9 +74,9 @@ static void test_solvers(void **state)
     text.min_variance = text.clip = 0.0;
     bfn_solver_options s = BFN_SOLVER_OPTIONS_INIT;
     s.n_evaluations = 7;
-    check_solver(
-        grey, s, BFN_CLIP_DYNAMIC,
-        "method=ode2m;evaluations=7;steps=7;grid=time;eta=0.01;start=zero;last=predict;prediction=mean;clip=dynamic;");
+    check_solver(grey, s, BFN_CLIP_DYNAMIC,
+                 "method=ode2m;evaluations=7;steps=7;grid=logsnr;eta=0.001;start=zero;last=predict;prediction=mean;"
+                 "clip=dynamic;");
     s.corrector = 1;
     s.grid = BFN_GRID_POWER;
     s.power = 1.2;

@@ -31,6 +31,7 @@ static bfn_solver_options solver_of(bfn_method method, size_t n_evaluations)
     bfn_solver_options o = BFN_SOLVER_OPTIONS_INIT;
     o.method = method;
     o.n_evaluations = n_evaluations;
+    o.grid = BFN_GRID_TIME;
     return o;
 }
 

@@ -42,10 +42,8 @@ for model in models/fashion-*.safetensors; do
     name=$(basename "$model" .safetensors)
     mkdir -p "$pictures"
     say "Pictures from $model: 20 network evaluations, a film of how they settle, and the samplers side by side"
-    grid="--grid logsnr --eta 0.001" # steps by the signal-to-noise ratio: what continuous data gain most from
-    case $name in *binary*) grid="" ;; esac
-    "$bfn" sample --model "$model" --method sde2m $grid --start moments --nfe 20 --n 16 --seed 1 --columns 8 -o "$pictures/$name.png" --film --preview
-    "$bfn" compare --model "$model" --methods bfn,ode2m,sde2m --nfe 5,10,20,50 --start moments --n 9 --seed 1 -o "$pictures/$name-methods.png"
+    "$bfn" sample --model "$model" --method sde2m --nfe 20 --n 16 --seed 1 --columns 8 -o "$pictures/$name.png" --film --preview
+    "$bfn" compare --model "$model" --methods bfn,ode2m,sde2m --nfe 5,10,20,50 --n 9 --seed 1 -o "$pictures/$name-methods.png"
     echo "written: $pictures/$name.png, $name-film.png (animated), $name-strip.png, $name-methods.png"
 done
 

@@ -53,6 +53,7 @@ typedef struct bfn_sampling_defaults {
     double eta;                    /* below 0: not said */
     bfn_last last;
     bfn_prediction prediction;
+    bfn_grid grid;
     bfn_start start;
     size_t n; /* 0: not said */
     uint64_t seed;
@@ -91,6 +92,11 @@ BFN_API BFN_MUST_CHECK bfn_status bfn_model_set_label(bfn_model *model, int labe
 /* The network as a callback for bfn_sampler_run: user is the bfn_model. Compiled lazily for the largest n seen (reserve first). */
 BFN_API int bfn_model_predict(void *model, size_t first, size_t n, const double *t, const float *shown, float *out);
 BFN_API BFN_MUST_CHECK bfn_status bfn_model_reserve(bfn_model *model, size_t batch);
+
+/* What the options leave to the default and the model decides: with BFN_START_DEFAULT and methods that treat the linear part of continuous
+ * data exactly, the start becomes BFN_START_MOMENTS where the model holds the data's moments (not for published names); else
+ * BFN_START_ZERO_MEAN. bfn_model_sample does it itself: call it to say what was done. */
+BFN_API void bfn_model_resolve(const bfn_model *model, bfn_solver_options *options);
 
 /* Draw samples first..first+n-1: fills what the model knows (moments) into a copy of options. out: int32_t [n,D] or float [n,D]. */
 BFN_API BFN_MUST_CHECK bfn_status bfn_model_sample(bfn_model *model, const bfn_solver_options *solver,

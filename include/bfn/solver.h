@@ -24,8 +24,19 @@ typedef enum bfn_method {
     BFN_METHOD_COUNT
 } bfn_method;
 
-typedef enum bfn_grid { BFN_GRID_TIME = 0, BFN_GRID_LOGSNR = 1, BFN_GRID_POWER = 2, BFN_GRID_LIST = 3 } bfn_grid;
-typedef enum bfn_start { BFN_START_ZERO_MEAN = 0, BFN_START_MOMENTS = 1 } bfn_start;
+typedef enum bfn_grid {
+    BFN_GRID_DEFAULT =
+        0, /* continuous data and a method that treats the linear part exactly: LOGSNR; else, and for published names: TIME */
+    BFN_GRID_TIME = 1,
+    BFN_GRID_LOGSNR = 2,
+    BFN_GRID_POWER = 3,
+    BFN_GRID_LIST = 4
+} bfn_grid;
+typedef enum bfn_start {
+    BFN_START_DEFAULT = 0, /* as bfn_model_resolve says, which knows the data's moments; a plan alone: ZERO_MEAN */
+    BFN_START_ZERO_MEAN = 1,
+    BFN_START_MOMENTS = 2
+} bfn_start;
 typedef enum bfn_last { BFN_LAST_DEFAULT = 0, BFN_LAST_PREDICT = 1, BFN_LAST_UPDATE = 2, BFN_LAST_CALL = 3 } bfn_last;
 typedef enum bfn_prediction {
     BFN_PREDICTION_DEFAULT = 0,
@@ -38,12 +49,12 @@ typedef struct bfn_solver_options {
     bfn_method method;
     size_t n_evaluations; /* network evaluations to spend (NFE), 1..1000000; 0: n_steps says it */
     size_t n_steps;       /* steps of the grid, 1..1000000; exactly one of the two is given */
-    bfn_grid grid;
-    double power;        /* BFN_GRID_POWER: exponent r in [0.1, 10] */
-    const double *times; /* BFN_GRID_LIST: increasing, first = eta in [0,1), last = 1 */
-    size_t n_times;      /* ... n_steps + 1 of them (here n_steps and n_evaluations may both be 0) */
+    bfn_grid grid;        /* default: what serves the data best (docs/RESULTS.md), not always what was published */
+    double power;         /* BFN_GRID_POWER: exponent r in [0.1, 10] */
+    const double *times;  /* BFN_GRID_LIST: increasing, first = eta in [0,1), last = 1 */
+    size_t n_times;       /* ... n_steps + 1 of them (here n_steps and n_evaluations may both be 0) */
     double eta; /* first time t_0, in [0, 0.5]; ignored by BFN_GRID_LIST; BFN_GRID_LOGSNR starts at max(eta, 1e-3) */
-    int eta_is_set;            /* 0: the method's default: bfn 0, continuous 1e-2, discrete 1e-3 */
+    int eta_is_set;            /* 0: the default: bfn 0; discrete 1e-3; continuous 1e-3 on BFN_GRID_LOGSNR, else 1e-2 */
     bfn_start start;           /* BFN_START_MOMENTS: the caller's sampler must be given the data's moments */
     bfn_last last;             /* default: predict; method bfn: call */
     bfn_prediction prediction; /* default: mean; method bfn: draw */
@@ -56,7 +67,7 @@ typedef struct bfn_solver_options {
 
 #define BFN_SOLVER_OPTIONS_INIT                                                                                        \
     {                                                                                                                  \
-        sizeof(bfn_solver_options), BFN_METHOD_ODE2M, 0, 0, BFN_GRID_TIME, 1.0, 0, 0, 0.0, 0, BFN_START_ZERO_MEAN,     \
+        sizeof(bfn_solver_options), BFN_METHOD_ODE2M, 0, 0, BFN_GRID_DEFAULT, 1.0, 0, 0, 0.0, 0, BFN_START_DEFAULT,    \
             BFN_LAST_DEFAULT, BFN_PREDICTION_DEFAULT, 0, 0.0, 0, 0                                                     \
     }
 
@@ -92,9 +103,10 @@ typedef struct bfn_plan_info {
     double start_time, start_mean, start_std;
     bfn_last last;             /* resolved */
     bfn_prediction prediction; /* resolved */
-    bfn_start start;
-    int final_call; /* BFN_LAST_CALL: one more evaluation at t = 1 after the last row */
-    int n_history;  /* predictions a sampler has to keep, 1..4 */
+    bfn_start start;           /* resolved */
+    bfn_grid grid;             /* resolved */
+    int final_call;            /* BFN_LAST_CALL: one more evaluation at t = 1 after the last row */
+    int n_history;             /* predictions a sampler has to keep, 1..4 */
 } bfn_plan_info;
 
 BFN_API BFN_MUST_CHECK bfn_status bfn_plan_create(bfn_context *ctx, bfn_plan **out, const bfn_flow *flow,

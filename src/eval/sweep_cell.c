@@ -26,9 +26,11 @@ static void hash_entry(bfn__sha256 *hash, const char *key, const char *value)
 bfn_status bfn__cell_describe(bfn__sweep *sweep, bfn__cell *cell)
 {
     const bfn_sweep_cell *asked = cell->asked;
+    bfn_solver_options solver = asked->solver;
+    bfn_model_resolve(sweep->model, &solver);
     bfn_status status = bfn_record_create(sweep->ctx, &cell->settings);
     if (status == BFN_OK)
-        status = bfn_record_solver(cell->settings, &sweep->info.flow, &asked->solver, asked->clip);
+        status = bfn_record_solver(cell->settings, &sweep->info.flow, &solver, asked->clip);
     if (status == BFN_OK)
         status = bfn_record_set_count(cell->settings, "seed", asked->seed);
     if (status != BFN_OK)

@@ -76,6 +76,7 @@ bfn_sampling_defaults bfn__config_sampling(const bfn__config *config)
                                .eta = config->sampling.eta,
                                .last = (bfn_last)config->sampling.last,
                                .prediction = (bfn_prediction)config->sampling.prediction,
+                               .grid = (bfn_grid)config->sampling.grid,
                                .start = (bfn_start)config->sampling.start,
                                .n = config->sampling.n,
                                .seed = config->sampling.seed};

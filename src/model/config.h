@@ -55,7 +55,7 @@ typedef struct bfn__config {
         int method; /* index into the words of its field; 0: not said */
         size_t steps, nfe, n;
         double eta; /* below 0: not said */
-        int last, prediction, start;
+        int last, prediction, grid, start;
         uint64_t seed;
     } sampling; /* what bfn sample does where nobody says otherwise */
 } bfn__config;

@@ -94,7 +94,8 @@ static const bfn__field fields[] = {
     REAL(sampling, eta, -1, 0.5, -1, true, ALL, "... first time; below 0: the method's own"),
     WORD(sampling, last, "last", "default|predict|update|call", 0, true, ALL, "... last step"),
     WORD(sampling, prediction, "prediction", "default|mean|draw", 0, true, ALL, "... the network's mean, or a draw from its output"),
-    WORD(sampling, start, "start", "zero|moments", 0, true, ALL, "... initial state"),
+    WORD(sampling, grid, "grid", "default|time|logsnr", 0, true, ALL, "... time grid"),
+    WORD(sampling, start, "start", "default|zero|moments", 0, true, ALL, "... initial state"),
     SIZE(sampling, n, 0, MANY, 0, true, ALL, "... how many samples; 0: not said"),
     ENTRY("sampling.seed", BFN__FIELD_SEED, sampling.seed, 1, 0, 1.8446744073709552e19, NULL, true, ALL, "... seed", 1),
 };

@@ -7,6 +7,7 @@
 
 #include "io/npy.h"
 #include "nn/parallel.h"
+#include "solver/plan.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -100,6 +101,13 @@ int bfn_model_predict(void *user, size_t first, size_t n, const double *t, const
     return (int)status;
 }
 
+void bfn_model_resolve(const bfn_model *model, bfn_solver_options *options)
+{
+    bool moments = model->mean != NULL && bfn__starts_early(&model->flow, options);
+    if (options->start == BFN_START_DEFAULT)
+        options->start = moments ? BFN_START_MOMENTS : BFN_START_ZERO_MEAN;
+}
+
 bfn_status bfn_model_sample(bfn_model *model, const bfn_solver_options *solver, const bfn_sampler_options *options,
                             size_t first, size_t n, void *out)
 {
@@ -111,7 +119,9 @@ bfn_status bfn_model_sample(bfn_model *model, const bfn_solver_options *solver, 
         o.moments = (bfn_moments){model->mean, model->data.variance};
     bfn_plan *plan = NULL;
     bfn_sampler *sampler = NULL;
-    bfn_status status = bfn_plan_create(ctx, &plan, &model->flow, solver);
+    bfn_solver_options resolved = *solver;
+    bfn_model_resolve(model, &resolved);
+    bfn_status status = bfn_plan_create(ctx, &plan, &model->flow, &resolved);
     if (status == BFN_OK)
         status = bfn_sampler_create(ctx, &sampler, &model->flow, plan, model->D, &o);
     size_t batch = o.batch != 0 ? o.batch : 8;

@@ -177,13 +177,12 @@ static bfn_status list_text(bfn_context *ctx, const bfn_solver_options *s, char 
     return BFN_OK;
 }
 
-static bfn_status set_grid(bfn_record *record, const bfn_solver_options *s)
+static bfn_status set_grid(bfn_record *record, const bfn_solver_options *s, bfn_grid grid)
 {
-    static const char *const names[] = {"time", "logsnr"};
     char text[BFN__NUMBER_TEXT_MAX + 8], number[BFN__NUMBER_TEXT_MAX], *list;
-    if (s->grid == BFN_GRID_TIME || s->grid == BFN_GRID_LOGSNR)
-        return bfn_record_set(record, "grid", names[s->grid]);
-    if (s->grid == BFN_GRID_POWER) {
+    if (grid == BFN_GRID_TIME || grid == BFN_GRID_LOGSNR)
+        return bfn_record_set(record, "grid", grid == BFN_GRID_TIME ? "time" : "logsnr");
+    if (grid == BFN_GRID_POWER) {
         bfn__format_number(s->power, number);
         snprintf(text, sizeof text, "power:%s", number);
         return bfn_record_set(record, "grid", text);
@@ -210,7 +209,8 @@ static const char *method_name(const bfn_solver_options *s)
 
 static bfn_status set_plan(bfn_record *record, const bfn_solver_options *s, const bfn_plan_info *plan)
 {
-    static const char *const starts[] = {"zero", "moments"}, *const lasts[] = {"default", "predict", "update", "call"},
+    static const char *const starts[] = {"default", "zero", "moments"},
+                             *const lasts[] = {"default", "predict", "update", "call"},
                              *const predictions[] = {"default", "mean", "draw"};
     bfn_status status = bfn_record_set(record, "method", method_name(s));
     if (status == BFN_OK && s->corrector)
@@ -220,7 +220,7 @@ static bfn_status set_plan(bfn_record *record, const bfn_solver_options *s, cons
     if (status == BFN_OK)
         status = bfn_record_set_count(record, "steps", plan->n_steps);
     if (status == BFN_OK)
-        status = set_grid(record, s);
+        status = set_grid(record, s, plan->grid);
     if (status == BFN_OK)
         status = bfn_record_set_number(record, "eta", plan->start_time);
     if (status == BFN_OK)

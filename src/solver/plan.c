@@ -150,10 +150,17 @@ static bfn_status resolve_steps(bfn_context *ctx, const bfn_solver_options *o, b
     return s;
 }
 
+bool bfn__starts_early(const bfn_flow *flow, const bfn_solver_options *options)
+{
+    bool exact = options->method != BFN_METHOD_BFN && !bfn__method_describe(options->method).euler;
+    return exact && flow->kind != BFN_DATA_DISCRETE && options->published == 0;
+}
+
 static double resolve_eta(const bfn_solver_options *o, const bfn__resolved *r)
 {
     const double logsnr_first = 1e-3;
-    double eta = o->eta_is_set ? o->eta : r->method == BFN_METHOD_BFN ? 0.0 : r->path.discrete ? 1e-3 : 1e-2;
+    bool late = !r->path.discrete && r->grid != BFN_GRID_LOGSNR;
+    double eta = o->eta_is_set ? o->eta : r->method == BFN_METHOD_BFN ? 0.0 : late ? 1e-2 : 1e-3;
     return r->grid == BFN_GRID_LOGSNR ? fmax(eta, logsnr_first) : eta;
 }
 
@@ -163,10 +170,9 @@ bfn_status bfn__options_resolve(bfn_context *ctx, const bfn_flow *flow, const bf
     bool original = options->method == BFN_METHOD_BFN;
     *r = (bfn__resolved){.method = options->method,
                          .traits = bfn__method_describe(options->method),
-                         .grid = options->grid,
                          .power = options->power,
                          .times = options->times,
-                         .start = options->start,
+                         .start = options->start == BFN_START_MOMENTS ? BFN_START_MOMENTS : BFN_START_ZERO_MEAN,
                          .last = options->last,
                          .prediction = options->prediction,
                          .corrector = options->corrector != 0,
@@ -187,6 +193,9 @@ bfn_status bfn__options_resolve(bfn_context *ctx, const bfn_flow *flow, const bf
     if (s != BFN_OK)
         return s;
     r->drop_last = drops_last(r, r->n_steps);
+    r->grid = options->grid != BFN_GRID_DEFAULT  ? options->grid
+              : bfn__starts_early(flow, options) ? BFN_GRID_LOGSNR
+                                                 : BFN_GRID_TIME;
     r->eta = resolve_eta(options, r);
     return BFN_OK;
 }
@@ -226,6 +235,7 @@ static void fill_info(bfn_plan *plan, const bfn__resolved *r, double start)
     info->last = r->drop_last || r->last == BFN_LAST_CALL ? r->last : BFN_LAST_UPDATE;
     info->prediction = r->prediction;
     info->start = r->start;
+    info->grid = r->grid;
     info->final_call = r->last == BFN_LAST_CALL;
     info->n_history = history(plan->rows, info->n_rows);
 }

@@ -105,7 +105,6 @@ static bfn_status compile(bfn__trainer *tr)
     return bfn__exec_create(tr->ctx, &tr->exec, tr->net, &options);
 }
 
-/* Pictures start from their moments: without the mean, which their first states carry already, they come out grey and alike. */
 static bfn_status prepare_sampler(bfn__trainer *tr)
 {
     const bfn__config *c = &tr->config;
@@ -116,7 +115,8 @@ static bfn_status prepare_sampler(bfn__trainer *tr)
     solver.method = BFN_METHOD_SDE2M;
     solver.n_evaluations = c->train.sample_nfe;
     if (c->data.kind == BFN__FORM_IMAGE) {
-        solver.start = BFN_START_MOMENTS;
+        solver.start =
+            BFN_START_MOMENTS; /* without the mean, which their first states carry already, they come out grey and alike */
         options.moments = (bfn_moments){tr->data.mean, tr->data.variance};
     }
     options.seed = c->train.seed;

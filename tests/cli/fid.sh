@@ -67,13 +67,13 @@ run train images.yaml --data stripes --out run -q
 expect 0
 run eval fid --model run/last.safetensors --data stripes --features "$fashion" --n 40 --method ode2m --nfe 2 --seed 5
 expect 0
-for line in "not FID" "ode2m, 2 evaluations, grid time, eta 0.01, seed 5" "60 training pictures" "^  samples  *40 " "^  test pictures  *8 "; do
+for line in "not FID" "ode2m, 2 evaluations, grid logsnr, eta 0.001, seed 5" "60 training pictures" "^  samples  *40 " "^  test pictures  *8 "; do
     grep -q "$line" out || fail "no line with: $line"
 done
 run eval fid --model run/last.safetensors --data stripes --features "$fashion" --n 40 --nfe 2 --json
 expect 0
 grep -qF "\"model_sha256\": \"$(sha256sum <run/last.safetensors | head -c 64)\"" out || fail "checksum of the model"
-grep -qF '"method": "sde2m", "corrector": false, "grid": "time"' out || fail "settings of the sampler"
+grep -qF '"method": "sde2m", "corrector": false, "grid": "logsnr"' out || fail "settings of the sampler"
 
 # ---- a classifier of one's own ----
 run classifier --data stripes

@@ -193,11 +193,39 @@ says "needs 0 to 3"
 run sample --model grey/last.safetensors --nfe 2 -o x.npz
 grep -aq arr_1.npy x.npz && fail "classes of a network that knows none"
 
+# where nobody says otherwise, continuous data start from their moments on the logsnr grid; the published names, and bfn, as published
+for kind in grey bins; do
+    run sample --model $kind/last.safetensors --nfe 4 --n 2 -o plain.npy
+    for member in '"grid": "logsnr"' '"eta": "0.001"' '"start": "moments"'; do
+        grep -qF "$member" plain.npy.json || fail "$kind: the record does not say $member"
+    done
+    run sample --model $kind/last.safetensors --nfe 4 --n 2 --grid logsnr --eta 0.001 --start moments -o said.npy
+    cmp -s plain.npy said.npy || fail "$kind: the defaults are not what the record says"
+    for method in sde_bfnsolver2_multi_step bfn; do
+        run sample --model $kind/last.safetensors --method $method --nfe 4 --n 2 -o published.npy
+        run sample --model $kind/last.safetensors --method $method --nfe 4 --n 2 --grid time --start zero -o said.npy
+        cmp -s published.npy said.npy || fail "$kind: $method is not as published"
+    done
+done
+run sample --model binary/last.safetensors --nfe 4 --n 2 -o plain.npy
+run sample --model binary/last.safetensors --nfe 4 --n 2 --grid time --eta 0.001 --start zero -o said.npy
+cmp -s plain.npy said.npy || fail "discrete data do not start from zero on the time grid"
+run plan --model grey/last.safetensors --nfe 4
+grep -q "data's moments" out || fail "a plan for a model does not say how it starts"
+
 # comparison and bound
 run compare --model bins/last.safetensors --methods bfn,ode2m+corrector --nfe 2,4 --n 4 -o board.png
 expect 0
 quiet
 is_png board.png
+cp board.png default.png
+run compare --model bins/last.safetensors --methods bfn,ode2m+corrector --nfe 2,4 --n 4 --grid time --eta 0.01 --start zero -o board.png
+expect 0
+[ "$("$pixels" board.png)" = "$("$pixels" default.png)" ] && fail "compare: --grid, --eta and --start make no difference"
+grep -aq "bfn.grid.time" board.png || fail "the board does not say its grid"
+run compare --model bins/last.safetensors --nfe 4 --grid list:0.1,1 -o board.png
+expect 2
+says 'needs default, time, logsnr or power:R'
 run compare --model bins/last.safetensors --methods ode2s --nfe 4 -o board.png
 expect 2
 run compare --model bins/last.safetensors --n 4096 --nfe 2 --scale 64 -o board.png

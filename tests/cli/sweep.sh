@@ -25,7 +25,7 @@ wrong "--nfe: found \"\", needs items separated by commas" --model m --out o --n
 wrong "--grids: found \"tim\"" --model m --out o --grids tim
 wrong "--grids: found \"power:99\"" --model m --out o --grids power:99
 wrong "--eta: found \"0.7\", needs default or numbers from 0 to 0.5" --model m --out o --eta default,0.7
-wrong "--start: found \"mean\", needs zero or moments" --model m --out o --start mean
+wrong "--start: found \"mean\", needs default, zero or moments" --model m --out o --start mean
 wrong "--last: found \"never\"" --model m --out o --last predict,never
 wrong "--prediction: found \"x\"" --model m --out o --prediction x
 wrong "--corrector: found \"yes\", needs off or on" --model m --out o --corrector yes
@@ -57,7 +57,7 @@ for preset in $(sed '/^$/q' presets | sed -n 's/^\([a-z0-9]\{1,\}\)  *.*$/\1/p')
 done
 [ "$(cut -d, -f1,3,9 p-figure6/results.csv | tail -n +2 | sort | tr '\n' ' ')" = "bfn,5,draw bfn,5,mean sde1,5,draw sde1,5,mean " ] || fail "figure6: other cells"
 [ "$(cut -d, -f1 p-figure4/results.csv | tail -n +2 | tr '\n' ' ')" = "bfn ode1 ode2m sde2m " ] || fail "figure4: other cells"
-[ "$(cut -d, -f6 p-eta/results.csv | grep -cx 0.05)" -eq 3 ] || fail "eta: other cells"
+[ "$(cut -d, -f6 p-eta/results.csv | grep -cx 0.05)" -eq 6 ] || fail "eta: other cells"
 
 # ---- cells are what bfn sample and bfn eval give ----
 axes=(--methods bfn,ode2m,ode2m+corrector,ode2s --nfe 3,4 --grids time,power:1.2 --seeds 1-2 --n 4)
