@@ -78,7 +78,7 @@ static void change(fuzz_entry *entries, size_t *count, fuzz_random *r)
     default:
         for (size_t i = 0; i < *count; i++)
             if (is_pickle(&entries[i]))
-                entries[i].n = fuzz_mutate_pickle(entries[i].content, entries[i].n, sizeof entries[i].content / 2,
+                entries[i].n = fuzz_mutate_pickle(entries[i].content, entries[i].n, sizeof entries[i].content,
                                                   (unsigned)fuzz_below(r, SIZE_MAX));
     }
 }
