@@ -288,13 +288,15 @@ static void test_page(void **state)
                         high[] = {0.5, 1.0, 1.0}, ticks[] = {10, 11, 100, 1000};
     const bfn__curve curve = {
         .name = "a < b", .n = 3, .x = x, .y = y, .low = low, .high = high, .mark = 2, .style = "k0"};
+    const bfn__plot_level level = {y[1], "vr", NULL};
     const bfn__plot plot = {.title = "T",
                             .x_label = "evaluations",
                             .y_label = "score",
                             .log_x = true,
                             .x_ticks = ticks,
                             .n_x_ticks = 4,
-                            .level = &y[1],
+                            .levels = &level,
+                            .n_levels = 1,
                             .page = true,
                             .width = 380,
                             .height = 300,
@@ -310,7 +312,7 @@ static void test_page(void **state)
                    left, left);
     assert_has(svg, wanted);
     assert_int_equal(count(svg, "<path class=\"m k0\""), 3);
-    assert_has(svg, "<path class=\"v\" d=\"M46 141.0H364\"/>");
+    assert_has(svg, "<path class=\"v vr\" d=\"M46 141.0H364\"/>");
     assert_has(svg, "<title>a &lt; b at 100: 0.5000 ± 0.5000</title>");
     assert_int_equal(count(svg, "text-anchor=\"middle\""), 4); /* 11 is too near to 10 for a label; the axis has one */
     assert_int_equal(count(svg, "<path class=\"a\""), 5);      /* but all marks are there */
@@ -318,6 +320,80 @@ static void test_page(void **state)
     assert_null(strstr(svg, "#"));
     assert_has(svg, "role=\"img\" aria-label=\"T\"");
     assert_int_equal(count(svg, ">score</text>"), 1);
+    bfn__free(ctx, svg);
+}
+
+/* Heights of the labels at the ends of lines, from above; returns how many. */
+static size_t label_heights(const char *svg, double heights[16])
+{
+    size_t n = 0;
+    for (const char *at = svg; n < 16 && (at = strstr(at, "<text class=\"e ")) != NULL; at++)
+        heights[n++] = strtod(strstr(at, " y=\"") + 4, NULL);
+    return n;
+}
+
+/* Eight lines that end within a few pixels: labels in the order of the lines, far enough apart, inside the plot. */
+static void test_end_labels(void **state)
+{
+    (void)state;
+    enum { N = BFN__PLOT_MAX_CURVES };
+    static const double x[] = {1, 2, 3};
+    double y[N][3], heights[16];
+    char names[N][8];
+    bfn__curve curves[N];
+    for (int k = 0; k < N; k++) {
+        (void)snprintf(names[k], sizeof names[k], "line%d", k);
+        for (int i = 0; i < 3; i++)
+            y[k][i] = i < 2 ? 0.5 * (double)k : k == 5 ? (double)NAN : 0.01 * (double)k;
+        curves[k] = (bfn__curve){.name = "x", .label = names[k], .n = 3, .x = x, .y = y[k], .style = "k0"};
+    }
+    const bfn__plot_level levels[] = {{1.0, "vr", "real"}, {99.0, "vo", "far"}};
+    bfn__plot plot = {
+        .page = true, .width = 480, .height = 300, .n_curves = N, .curves = curves, .levels = levels, .n_levels = 2};
+    assert_true(bfn__plot_labels_fit(&plot));
+    char *svg = plot_text(&plot);
+    assert_int_equal(label_heights(svg, heights), N + 2);
+    for (size_t i = 1; i < N + 2; i++)
+        assert_true(heights[i] - heights[i - 1] > 14.9);
+    assert_true(heights[0] >= 30.0 && heights[N + 1] <= 300.0 - 48.0 + 5.0);
+    static const char *const order[] = {">↑ far<", ">line5<", ">real<",  ">line7<", ">line6<",
+                                        ">line4<", ">line3<", ">line2<", ">line1<", ">line0<"};
+    const char *at = svg;
+    for (size_t i = 0; i < N + 2; i++) {
+        const char *next = strstr(at, order[i]);
+        if (next == NULL)
+            fail_msg("%s does not follow in %s", order[i], svg);
+        at = next;
+    }
+    assert_int_equal(count(svg, "<path class=\"v "), 1); /* the far level does not press the lines together */
+    assert_null(strstr(svg, ">50<"));
+    assert_true(count(svg, "<path class=\"r k0\"") >= 6); /* labels that had to move are led to */
+    bfn__free(ctx, svg);
+
+    curves[0].label = "a line with a very long name";
+    plot.width = 160; /* no room: none at all */
+    assert_false(bfn__plot_labels_fit(&plot));
+    svg = plot_text(&plot);
+    assert_int_equal(label_heights(svg, heights), 0);
+    bfn__free(ctx, svg);
+    plot.n_levels = 3;
+    size_t n;
+    assert_says(bfn__plot_svg(ctx, &plot, &svg, &n), BFN_ERR_ARGUMENT, "3 levels, allowed: up to 2");
+}
+
+/* Labels with room stay at the heights of their lines: y = 0 and 1 at the edges of a frame from 30 to 252. */
+static void test_end_labels_in_place(void **state)
+{
+    (void)state;
+    static const double x[] = {1, 2}, low[] = {0.5, 0.0}, high[] = {0.5, 1.0};
+    const bfn__curve curves[] = {{.label = "low", .n = 2, .x = x, .y = low, .style = "k0"},
+                                 {.label = "high", .n = 2, .x = x, .y = high, .style = "k1"}};
+    const bfn__plot plot = {.page = true, .width = 380, .height = 300, .n_curves = 2, .curves = curves};
+    double heights[16];
+    char *svg = plot_text(&plot);
+    assert_int_equal(label_heights(svg, heights), 2);
+    assert_true(fabs(heights[0] - 34.5) < 0.06 && fabs(heights[1] - 256.5) < 0.06);
+    assert_null(strstr(svg, "class=\"r "));
     bfn__free(ctx, svg);
 }
 
@@ -384,6 +460,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_refused, setup_scratch, teardown_scratch),
         cmocka_unit_test_setup_teardown(test_locale, setup, teardown),
         cmocka_unit_test_setup_teardown(test_page, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_end_labels, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_end_labels_in_place, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log_x, setup, teardown),
         cmocka_unit_test_setup_teardown(test_markup, setup, teardown),
         cmocka_unit_test_setup_teardown(test_out_of_memory, setup_scratch, teardown_scratch),

@@ -86,14 +86,24 @@ static void add_head(bfn__report *r)
 
 /* ---- samples ---- */
 
-static void add_cell_samples(bfn__report *r, const bfn__cell *cell)
+/* Cells that were run with another number of shown samples have shorter or longer strips; their pictures are of one size all the same. */
+static size_t widest_strip(const bfn__report *r)
+{
+    size_t widest = 1;
+    for (size_t i = 0; i < r->sweep->n_cells; i++)
+        if (r->sweep->cells[i].strip_width > widest)
+            widest = r->sweep->cells[i].strip_width;
+    return widest;
+}
+
+static void add_cell_samples(bfn__report *r, const bfn__cell *cell, size_t widest)
 {
     bfn__markup_add(&r->out, "<div class=\"cell\"><span>%zu</span><div>", cell->evaluations);
     if (cell->strip != NULL) {
-        bfn__markup_add(
-            &r->out,
-            "<img width=\"%zu\" height=\"%zu\" alt=\"samples after %zu evaluations\" src=\"data:image/png;base64,",
-            cell->strip_width, cell->strip_height, cell->evaluations);
+        bfn__markup_add(&r->out,
+                        "<img width=\"%zu\" height=\"%zu\" style=\"width:%zu%%\" alt=\"samples after %zu evaluations\" "
+                        "src=\"data:image/png;base64,",
+                        cell->strip_width, cell->strip_height, 100 * cell->strip_width / widest, cell->evaluations);
         bfn__markup_text(&r->out, cell->strip);
         bfn__markup_text(&r->out, "\"/>");
     }
@@ -109,6 +119,7 @@ static void add_samples(bfn__report *r)
 {
     const bfn__cell *first = r->series[0].points[0]->cell;
     bool pictures = r->sweep->info.channels > 0;
+    size_t widest = widest_strip(r);
     bfn__markup_text(&r->out,
                      "<section>\n<h2>Samples</h2>\n<p class=\"note\">The first samples of each cell, by evaluations. ");
     bfn__markup_add(&r->out, "Seed %s, from sample %" PRIu64 " on, in every cell.</p>\n",
@@ -119,7 +130,7 @@ static void add_samples(bfn__report *r)
         bfn__markup_escaped(&r->out, r->series[k].label);
         bfn__markup_text(&r->out, "</h3>\n");
         for (size_t i = 0; i < r->series[k].n; i++)
-            add_cell_samples(r, r->series[k].points[i]->cell);
+            add_cell_samples(r, r->series[k].points[i]->cell, widest);
         bfn__markup_text(&r->out, "</div>\n");
     }
     bfn__markup_text(&r->out, "</div>\n</section>\n");
@@ -127,18 +138,14 @@ static void add_samples(bfn__report *r)
 
 /* ---- the page ---- */
 
-static bfn_status add_scores(bfn__report *r)
+static void add_tables(bfn__report *r)
 {
-    bfn_status status = BFN_OK;
-    for (size_t v = 0; v < r->sweep->n_values && status == BFN_OK; v++) {
-        if (!r->sweep->values[v].plotted)
-            continue;
-        status = bfn__report_plot(r, v);
-        bfn__report_numbers(r, v);
-        if (r->sweep->values[v].better != 0)
+    for (size_t v = 0; v < r->sweep->n_values; v++)
+        if (r->sweep->values[v].plotted)
             bfn__report_equals(r, v);
-    }
-    return status;
+    for (size_t v = 0; v < r->sweep->n_values; v++)
+        if (r->sweep->values[v].plotted)
+            bfn__report_numbers(r, v);
 }
 
 static bfn_status add_page(bfn__report *r)
@@ -146,9 +153,8 @@ static bfn_status add_page(bfn__report *r)
     add_head(r);
     bfn_status status = BFN_OK;
     if (r->n > 0) {
-        status = add_scores(r);
-        if (status == BFN_OK)
-            status = bfn__report_plot(r, BFN__REPORT_SECONDS);
+        status = bfn__report_plots(r);
+        add_tables(r);
         add_samples(r);
         bfn__report_all_numbers(r);
         bfn__report_settings(r);

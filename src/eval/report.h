@@ -21,8 +21,10 @@ void bfn__report_sentence(bfn__report *r, const char *words);
 
 /* ---- report_plots.c ---- */
 enum { BFN__REPORT_SECONDS = BFN__MAX_VALUES }; /* as the number of a value: the time of a cell */
-/* Heading, legend and plots of value number v over evaluations. */
-bfn_status bfn__report_plot(bfn__report *r, size_t v);
+/* The scores that are plotted and the time, over evaluations. */
+bfn_status bfn__report_plots(bfn__report *r);
+/* Is value number v shown on a logarithmic scale? */
+bool bfn__report_is_log(const bfn__report *r, size_t v);
 
 /* ---- report_tables.c ---- */
 /* Evaluations at which each sampler equals the original one, by value number v. Nothing without an original sampler. */
@@ -32,7 +34,7 @@ void bfn__report_numbers(bfn__report *r, size_t v);
 void bfn__report_all_numbers(bfn__report *r);
 void bfn__report_settings(bfn__report *r);
 
-/* "0.843 ± 0.004" as it is shown: digits behind the point that fit the unit. */
-int bfn__report_digits(const bfn__value_kind *kind, double value);
+/* Digits behind the point of a number that fit its unit and its standard error (NaN: not known). */
+int bfn__report_digits(const bfn__value_kind *kind, double value, double error);
 
 #endif

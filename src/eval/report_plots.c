@@ -1,7 +1,9 @@
 /* report_plots.c: the plots of a sweep's page: a line a sampler over evaluations, on a logarithmic axis, with 95 % bands.
  *
- * Up to eight lines share a plot; more are split into one plot a method (and eight lines a plot), side by side and with one y axis. Each
- * single plot is drawn twice, for wide and for narrow screens, because the words in a picture that is scaled down could not be read.
+ * Up to eight lines share a plot, and the plots stand side by side. More are split into one plot a method (and eight lines a plot) with one y axis.
+ * Each plot is drawn twice, for wide and for narrow screens, because the words in a picture that is scaled down could not be read.
+ * Lines have their names at their ends; where these would take too much of the width a legend stands above. Dotted lines are what
+ * real data scores, and the original sampler at its most evaluations.
  */
 #include "eval/report.h"
 
@@ -16,11 +18,15 @@
 enum {
     LINES = BFN__PLOT_MAX_CURVES,
     MAX_TICKS = 24,
-    WIDE = 1010,
-    WIDE_HEIGHT = 440,
+    LEVELS = BFN__PLOT_MAX_LEVELS,
+    WIDE = 560,
+    WIDE_HEIGHT = 390,
+    FACET = 480,
+    FACET_HEIGHT = 320,
     NARROW = 380,
-    NARROW_HEIGHT = 330
+    NARROW_HEIGHT = 320
 };
+static const double many_times = 8.0;  /* scores that span more are drawn on a logarithmic axis */
 static const double confidence = 1.96; /* standard errors to either side: 95 % */
 
 /* The lines of one plot. */
@@ -33,15 +39,59 @@ typedef struct line_data {
     double *x, *y, *low, *high; /* one block */
 } line_data;
 
-static const char *style_of(const facet *f, size_t i)
+/* Where lines of several plots are of one method, which the heading has, a line is named by the rest: "η = 0.01", "+ corrector". */
+static const char *short_label(const bfn__series *s, bool alone)
+{
+    const char *rest = s->label + strlen(s->method);
+    if (alone || *rest == '\0')
+        return s->label;
+    return rest + strspn(rest, ", ");
+}
+
+/* The first line with the short label of line k, of whatever method. */
+static size_t first_of_name(const bfn__report *r, size_t k)
+{
+    const bfn__series *s = r->series;
+    bool bare = s[k].label[strlen(s[k].method)] == '\0'; /* the method alone */
+    for (size_t j = 0; j < k; j++) {
+        bool same = bare ? s[j].label[strlen(s[j].method)] == '\0'
+                         : strcmp(short_label(&s[j], false), short_label(&s[k], false)) == 0;
+        if (!s[j].original && same)
+            return j;
+    }
+    return k;
+}
+
+/* How many short labels begin before line k. */
+static size_t names_before(const bfn__report *r, size_t k)
+{
+    size_t n = 0;
+    for (size_t j = 0; j < k; j++)
+        n += !r->series[j].original && first_of_name(r, j) == j;
+    return n;
+}
+
+/* "ode2m, η = 0.01" and "sde2m, η = 0.01" in two plots have one colour, where there are colours enough. */
+static size_t colour_of(const bfn__report *r, const facet *f, size_t i)
+{
+    size_t n = 0;
+    if (r->n > LINES && names_before(r, r->n) <= LINES)
+        return names_before(r, first_of_name(r, (size_t)(f->lines[i] - r->series)));
+    for (size_t k = 0; k < i; k++)
+        n += !f->lines[k]->original;
+    return n;
+}
+
+static const char *style_of(const bfn__report *r, const facet *f, size_t i)
 {
     static const char *const styles[LINES] = {"k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7"};
-    size_t colour = 0;
-    if (f->lines[i]->original)
-        return "ko";
-    for (size_t k = 0; k < i; k++)
-        colour += !f->lines[k]->original;
-    return styles[colour];
+    return f->lines[i]->original ? "ko" : styles[colour_of(r, f, i)];
+}
+
+/* The original sampler has a circle; colours k0, k1 ... square, triangle, diamond, circle and so on. */
+static int mark_of(const bfn__report *r, const facet *f, size_t i)
+{
+    return f->lines[i]->original ? 1 : 1 + (int)(colour_of(r, f, i) + 1) % 4;
 }
 
 /* Number v at point i of a line, as it is plotted, with the edges of its band. */
@@ -71,22 +121,86 @@ static bfn_status fill_line(bfn__report *r, const bfn__series *s, size_t v, line
     return BFN_OK;
 }
 
+/* ---- levels: dotted lines across ---- */
+
+typedef struct level {
+    double value;      /* as it is plotted */
+    double error;      /* of the number as it is stored; NaN: not known */
+    const char *label; /* on the plot */
+    const char *style;
+    char words[160]; /* in the legend */
+} level;
+
+static double scale_of(const bfn__report *r, size_t v)
+{
+    return v == BFN__REPORT_SECONDS ? 1.0 : bfn__value_scale(&r->sweep->values[v]);
+}
+
 /* What real data scores, where the metric knows: as the header has it, "<name>_of_real_text" or "<name>_of_test_images". */
-static const char *find_level(const bfn__report *r, size_t v, double *level)
+static size_t add_real(const bfn__report *r, size_t v, level *levels)
 {
     static const struct {
-        const char *end, *words;
-    } kinds[] = {{"_of_real_text", "as much real text"}, {"_of_test_images", "as many test images"}};
+        const char *end, *label, *words;
+    } kinds[] = {{"_of_real_text", "real text", "as much real text"},
+                 {"_of_test_images", "test images", "as many test images"}};
     char key[96];
     for (size_t i = 0; v < BFN__REPORT_SECONDS && i < sizeof kinds / sizeof kinds[0]; i++) {
+        level real = {.error = (double)NAN, .label = kinds[i].label, .style = "vr"};
         snprintf(key, sizeof key, "%s%s", r->sweep->values[v].name, kinds[i].end);
         const char *text = bfn_record_get(r->sweep->header, key);
-        if (text == NULL || !bfn__parse_number(text, level))
+        if (text == NULL || !bfn__parse_number(text, &real.value))
             continue;
-        *level *= bfn__value_scale(&r->sweep->values[v]);
-        return kinds[i].words;
+        real.value *= scale_of(r, v);
+        snprintf(real.words, sizeof real.words, "%s", kinds[i].words);
+        *levels = real;
+        return 1;
     }
-    return NULL;
+    return 0;
+}
+
+/* The original sampler at its most evaluations. */
+static size_t add_original(const bfn__report *r, size_t v, level *levels)
+{
+    const bfn__series *s = bfn__series_reference(r->series, r->n);
+    if (v == BFN__REPORT_SECONDS || s == NULL || r->sweep->values[v].better == 0)
+        return 0;
+    const bfn__point *last = s->points[s->n - 1];
+    level original = {
+        .value = scale_of(r, v) * last->values[v].value, .error = last->values[v].error, .label = "bfn", .style = "vo"};
+    if (!isfinite(original.value))
+        return 0;
+    snprintf(original.words, sizeof original.words, "%sbfn at %zu evaluations", s->original ? "original sampler, " : "",
+             last->cell->evaluations);
+    *levels = original;
+    return 1;
+}
+
+static size_t find_levels(const bfn__report *r, size_t v, level levels[LEVELS])
+{
+    size_t n = add_real(r, v, levels);
+    return n + add_original(r, v, levels + n);
+}
+
+/* ---- axes ---- */
+
+/* A distance that falls by a large factor: its differences at the low end are what matters. */
+bool bfn__report_is_log(const bfn__report *r, size_t v)
+{
+    double low = INFINITY, high = 0.0;
+    if (v == BFN__REPORT_SECONDS)
+        return true;
+    if (r->sweep->values[v].better >= 0)
+        return false;
+    for (size_t k = 0; k < r->n; k++)
+        for (size_t i = 0; i < r->series[k].n; i++) {
+            bfn__value value = value_at(r, &r->series[k], i, v);
+            double reach = isfinite(value.error) ? confidence * value.error : 0.0;
+            if (value.value - reach <= 0.0)
+                return false;
+            low = fmin(low, value.value);
+            high = fmax(high, value.value);
+        }
+    return high > many_times * low;
 }
 
 /* Plots side by side have one y axis. */
@@ -139,75 +253,17 @@ static void label_axis(const bfn__report *r, size_t v, char label[160])
     snprintf(label, 160, "%s%s%s", kind->title, kind->unit[0] != '\0' ? ", " : "", kind->unit);
 }
 
-static bfn_status add_plot(bfn__report *r, const bfn__plot *plot, size_t width, size_t height)
+/* ---- drawing ---- */
+
+static bfn_status add_svg(bfn__report *r, const bfn__plot *plot)
 {
     char *svg;
     size_t n;
-    bfn__plot sized = *plot;
-    sized.width = width;
-    sized.height = height;
-    bfn_status status = bfn__plot_svg(r->sweep->ctx, &sized, &svg, &n);
+    bfn_status status = bfn__plot_svg(r->sweep->ctx, plot, &svg, &n);
     if (status == BFN_OK)
         bfn__markup_bytes(&r->out, svg, n);
     bfn__free(r->sweep->ctx, svg);
     return status;
-}
-
-static bfn_status draw_facet(bfn__report *r, const facet *f, size_t v, bool alone)
-{
-    bfn__curve curves[LINES] = {{0}};
-    line_data data[LINES] = {{0}};
-    double ticks[MAX_TICKS];
-    char label[160], title[200];
-    bfn_status status = BFN_OK;
-    for (size_t i = 0; i < f->n && status == BFN_OK; i++) {
-        status = fill_line(r, f->lines[i], v, &data[i]);
-        curves[i] = (bfn__curve){.name = f->lines[i]->label,
-                                 .n = f->lines[i]->n,
-                                 .x = data[i].x,
-                                 .y = data[i].y,
-                                 .low = data[i].low,
-                                 .high = data[i].high,
-                                 .mark = 1 + (int)i % 4,
-                                 .style = style_of(f, i)};
-    }
-    label_axis(r, v, label);
-    snprintf(title, sizeof title, "%s against network evaluations", label);
-    bfn__plot plot = {.title = title,
-                      .x_label = "network evaluations a sample",
-                      .y_label = label,
-                      .log_x = true,
-                      .log_y = v == BFN__REPORT_SECONDS,
-                      .n_x_ticks = find_ticks(f, ticks),
-                      .page = true,
-                      .n_curves = f->n,
-                      .curves = curves};
-    plot.x_ticks = plot.n_x_ticks > 0 ? ticks : NULL;
-    double level;
-    plot.level = find_level(r, v, &level) != NULL ? &level : NULL;
-    if (!alone)
-        share_axis(r, v, &plot);
-    bfn__markup_add(&r->out, "<figure%s>", alone ? " class=\"wide\"" : "");
-    if (status == BFN_OK)
-        status = add_plot(r, &plot, alone ? WIDE : 450, alone ? WIDE_HEIGHT : NARROW_HEIGHT);
-    if (alone && status == BFN_OK) {
-        bfn__markup_text(&r->out, "</figure>\n<figure class=\"narrow\">");
-        status = add_plot(r, &plot, NARROW, NARROW_HEIGHT);
-    }
-    bfn__markup_text(&r->out, "</figure>\n");
-    for (size_t i = 0; i < f->n; i++)
-        bfn__free(r->sweep->ctx, data[i].x);
-    return status;
-}
-
-/* Under the heading of its method a line is named by the rest: "η = 0.01", "+ corrector". */
-static const char *short_label(const bfn__series *s, bool alone)
-{
-    size_t n = strlen(s->method);
-    const char *rest = s->label + n;
-    if (alone || *rest == '\0')
-        return s->label;
-    return rest + strspn(rest, ", ");
 }
 
 static void add_legend(bfn__report *r, const facet *f, bool alone)
@@ -216,15 +272,88 @@ static void add_legend(bfn__report *r, const facet *f, bool alone)
                                          "m0 -4.9l4.7 8.2h-9.4z", "m0 -5.2l5.2 5.2l-5.2 5.2l-5.2 -5.2z"};
     bfn__markup_text(&r->out, "<ul class=\"legend\">\n");
     for (size_t i = 0; i < f->n; i++) {
-        const char *style = style_of(f, i);
+        const char *style = style_of(r, f, i);
         bfn__markup_add(&r->out,
                         "<li><svg viewBox=\"0 0 34 14\" aria-hidden=\"true\"><path class=\"c %s\" d=\"M1 7H33\"/>"
                         "<path class=\"m %s\" d=\"M17 7%s\"/></svg>",
-                        style, style, shapes[i % 4]);
+                        style, style, shapes[mark_of(r, f, i) - 1]);
         bfn__markup_escaped(&r->out, short_label(f->lines[i], alone));
         bfn__markup_text(&r->out, f->lines[i]->original ? " (original sampler)</li>\n" : "</li>\n");
     }
     bfn__markup_text(&r->out, "</ul>\n");
+}
+
+/* A plot for one width of screen, with a legend where its lines have no names. */
+static bfn_status add_sized(bfn__report *r, const facet *f, bool alone, bfn__plot *plot, const char *screen,
+                            size_t width, size_t height)
+{
+    plot->width = width;
+    plot->height = height;
+    bfn__markup_add(&r->out, "<div class=\"%s\">\n", screen);
+    if (!bfn__plot_labels_fit(plot))
+        add_legend(r, f, alone);
+    bfn_status status = add_svg(r, plot);
+    bfn__markup_text(&r->out, "</div>\n");
+    return status;
+}
+
+/* The original sampler's own line says what its level is. */
+static bool has_reference(const bfn__report *r, const facet *f)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (f->lines[i] == bfn__series_reference(r->series, r->n))
+            return true;
+    return false;
+}
+
+static bfn_status draw_facet(bfn__report *r, const facet *f, size_t v, bool alone)
+{
+    bfn__curve curves[LINES] = {{0}};
+    line_data data[LINES] = {{0}};
+    level known[LEVELS];
+    bfn__plot_level levels[LEVELS];
+    double ticks[MAX_TICKS];
+    char label[160], title[200];
+    bfn_status status = BFN_OK;
+    for (size_t i = 0; i < f->n && status == BFN_OK; i++) {
+        status = fill_line(r, f->lines[i], v, &data[i]);
+        curves[i] = (bfn__curve){.name = f->lines[i]->label,
+                                 .label = short_label(f->lines[i], alone),
+                                 .n = f->lines[i]->n,
+                                 .x = data[i].x,
+                                 .y = data[i].y,
+                                 .low = data[i].low,
+                                 .high = data[i].high,
+                                 .mark = mark_of(r, f, i),
+                                 .style = style_of(r, f, i)};
+    }
+    label_axis(r, v, label);
+    snprintf(title, sizeof title, "%s against network evaluations", label);
+    bfn__plot plot = {.title = title,
+                      .x_label = "network evaluations a sample",
+                      .y_label = label,
+                      .log_x = true,
+                      .log_y = bfn__report_is_log(r, v),
+                      .n_x_ticks = find_ticks(f, ticks),
+                      .n_levels = find_levels(r, v, known),
+                      .levels = levels,
+                      .page = true,
+                      .n_curves = f->n,
+                      .curves = curves};
+    plot.x_ticks = plot.n_x_ticks > 0 ? ticks : NULL;
+    for (size_t i = 0; i < plot.n_levels; i++) {
+        bool said = strcmp(known[i].style, "vo") == 0 && has_reference(r, f);
+        levels[i] = (bfn__plot_level){known[i].value, known[i].style, said ? NULL : known[i].label};
+    }
+    if (!alone)
+        share_axis(r, v, &plot);
+    if (status == BFN_OK)
+        status = add_sized(r, f, alone, &plot, "wide", alone ? WIDE : FACET, alone ? WIDE_HEIGHT : FACET_HEIGHT);
+    if (status == BFN_OK)
+        status = add_sized(r, f, alone, &plot, "narrow", NARROW, NARROW_HEIGHT);
+    for (size_t i = 0; i < f->n; i++)
+        bfn__free(r->sweep->ctx, data[i].x);
+    return status;
 }
 
 /* The lines from `*at` on that go into one plot. */
@@ -238,50 +367,88 @@ static facet next_facet(const bfn__report *r, size_t *at)
     return f;
 }
 
+/* ---- headings ---- */
+
+static void add_levels(bfn__report *r, size_t v)
+{
+    level levels[LEVELS];
+    size_t n = find_levels(r, v, levels);
+    if (n > 0)
+        bfn__markup_text(&r->out, "<ul class=\"legend\">\n");
+    for (size_t i = 0; i < n; i++) {
+        const bfn__value_kind *kind = &r->sweep->values[v];
+        bfn__markup_add(&r->out,
+                        "<li><svg viewBox=\"0 0 34 14\" aria-hidden=\"true\"><path class=\"v %s\" d=\"M1 7H33\"/></svg>"
+                        "%s: ",
+                        levels[i].style, levels[i].words);
+        bfn__markup_fixed(&r->out, levels[i].value,
+                          bfn__report_digits(kind, levels[i].value / scale_of(r, v), levels[i].error));
+        bfn__markup_add(&r->out, "%s%s</li>\n", kind->unit[0] != '\0' ? "\u00a0" : "", kind->unit);
+    }
+    if (n > 0)
+        bfn__markup_text(&r->out, "</ul>\n");
+}
+
 static void add_heading(bfn__report *r, size_t v)
 {
     if (v == BFN__REPORT_SECONDS) {
-        bfn__markup_text(&r->out, "<h2>Time</h2>\n<p class=\"note\">Seconds of sampling, without scoring. ");
-        bfn__markup_add(&r->out, "%s threads, %s samples a network call.</p>\n",
-                        bfn_record_get(r->sweep->header, "threads"), bfn_record_get(r->sweep->header, "batch"));
+        const char *threads = bfn_record_get(r->sweep->header, "threads");
+        bfn__markup_add(
+            &r->out,
+            "<h2>Time</h2>\n<p class=\"note\">Seconds of sampling, without scoring. %s thread%s, %s samples a "
+            "network call. Both axes are logarithmic.</p>\n",
+            threads, strcmp(threads, "1") == 0 ? "" : "s", bfn_record_get(r->sweep->header, "batch"));
         return;
     }
     const bfn__value_kind *kind = &r->sweep->values[v];
     bfn__markup_text(&r->out, "<h2>");
     bfn__report_sentence(r, kind->title);
-    bfn__markup_text(&r->out, " against evaluations</h2>\n<p class=\"note\">");
+    bfn__markup_text(&r->out, "</h2>\n<p class=\"note\">");
     bfn__markup_text(&r->out, kind->better > 0 ? "Higher is better. " : kind->better < 0 ? "Lower is better. " : "");
-    double level;
-    const char *real = find_level(r, v, &level);
-    bfn__markup_text(&r->out, "Shaded: 95 % confidence. ");
-    if (real != NULL) {
-        bfn__markup_add(&r->out, "Dotted: %s, ", real);
-        bfn__markup_fixed(&r->out, level, bfn__report_digits(kind, level / bfn__value_scale(kind)));
-        bfn__markup_add(&r->out, "%s%s. ", kind->unit[0] != '\0' ? " " : "", kind->unit);
-    }
-    bfn__markup_text(&r->out, "The axis of evaluations is logarithmic.</p>\n");
+    bfn__markup_add(&r->out, "Shaded: 95 %% confidence. %s</p>\n",
+                    bfn__report_is_log(r, v) ? "Both axes are logarithmic."
+                                             : "The axis of evaluations is logarithmic.");
+    add_levels(r, v);
 }
 
-bfn_status bfn__report_plot(bfn__report *r, size_t v)
+static bfn_status add_facets(bfn__report *r, size_t v)
 {
     bfn_status status = BFN_OK;
-    bool alone = r->n <= LINES;
     bfn__markup_text(&r->out, "<section>\n");
     add_heading(r, v);
-    if (!alone)
-        bfn__markup_text(&r->out, "<div class=\"facets\">\n");
+    bfn__markup_text(&r->out, "<div class=\"plots\">\n");
     for (size_t at = 0; at < r->n && status == BFN_OK;) {
         const facet f = next_facet(r, &at);
-        bfn__markup_text(&r->out, alone ? "" : "<div>");
-        if (!alone) {
-            bfn__markup_text(&r->out, "<h3>");
-            bfn__markup_escaped(&r->out, f.lines[0]->method);
-            bfn__markup_text(&r->out, "</h3>");
-        }
-        add_legend(r, &f, alone);
-        status = draw_facet(r, &f, v, alone);
-        bfn__markup_text(&r->out, alone ? "" : "</div>\n");
+        bfn__markup_text(&r->out, "<figure>\n<h3>");
+        bfn__markup_escaped(&r->out, f.lines[0]->method);
+        bfn__markup_text(&r->out, "</h3>\n");
+        status = draw_facet(r, &f, v, false);
+        bfn__markup_text(&r->out, "</figure>\n");
     }
-    bfn__markup_text(&r->out, alone ? "</section>\n" : "</div></section>\n");
+    bfn__markup_text(&r->out, "</div>\n</section>\n");
+    return status;
+}
+
+bfn_status bfn__report_plots(bfn__report *r)
+{
+    size_t values[BFN__MAX_VALUES + 1], n = 0, first = 0;
+    bfn_status status = BFN_OK;
+    for (size_t v = 0; v < r->sweep->n_values; v++)
+        if (r->sweep->values[v].plotted)
+            values[n++] = v;
+    values[n++] = BFN__REPORT_SECONDS;
+    for (size_t i = 0; r->n > LINES && i < n && status == BFN_OK; i++)
+        status = add_facets(r, values[i]);
+    if (r->n > LINES || status != BFN_OK)
+        return status;
+    const facet f = next_facet(r, &first);
+    bfn__markup_text(&r->out, "<section class=\"plots\">\n");
+    for (size_t i = 0; i < n && status == BFN_OK; i++) {
+        bfn__markup_text(&r->out, "<figure>\n");
+        add_heading(r, values[i]);
+        status = draw_facet(r, &f, values[i], true);
+        bfn__markup_text(&r->out, "</figure>\n");
+    }
+    bfn__markup_text(&r->out, "</section>\n");
     return status;
 }

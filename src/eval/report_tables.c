@@ -7,11 +7,13 @@
 
 enum { MAX_COLUMNS = 64 };
 
-int bfn__report_digits(const bfn__value_kind *kind, double value)
+int bfn__report_digits(const bfn__value_kind *kind, double value, double error)
 {
-    double size = fabs(value * bfn__value_scale(kind));
+    double scale = bfn__value_scale(kind), size = fabs(value * scale), wanted = 1.0 - floor(log10(error * scale));
     if (kind->unit[0] == '%')
         return 1;
+    if (isfinite(wanted)) /* two figures of the error */
+        return (int)fmax(0.0, fmin(4.0, wanted));
     return value == floor(value) && size < 1e9 ? 0 : size >= 100.0 ? 1 : size >= 1.0 ? 2 : 4;
 }
 
@@ -51,17 +53,25 @@ static const bfn__point *point_at(const bfn__series *s, size_t evaluations)
 
 typedef struct value_range {
     double low, high;
+    bool log;
 } value_range;
 
 static value_range find_range(const bfn__report *r, size_t v)
 {
-    value_range range = {INFINITY, -INFINITY};
+    value_range range = {INFINITY, -INFINITY, bfn__report_is_log(r, v)};
     for (size_t k = 0; k < r->n; k++)
         for (size_t i = 0; i < r->series[k].n; i++) {
             range.low = fmin(range.low, r->series[k].points[i]->values[v].value);
             range.high = fmax(range.high, r->series[k].points[i]->values[v].value);
         }
     return range;
+}
+
+/* Where in the range: 0 to 1. */
+static double part_of(value_range range, double value)
+{
+    return range.log ? log(value / range.low) / log(range.high / range.low)
+                     : (value - range.low) / (range.high - range.low);
 }
 
 static bool is_best(const bfn__report *r, size_t v, const bfn__point *p)
@@ -79,8 +89,8 @@ static void add_value(bfn__report *r, size_t v, const bfn__point *p, value_range
 {
     const bfn__value_kind *kind = &r->sweep->values[v];
     bfn__value value = p->values[v];
-    double scale = bfn__value_scale(kind), part = (value.value - range.low) / (range.high - range.low);
-    int digits = bfn__report_digits(kind, value.value);
+    double scale = bfn__value_scale(kind), part = part_of(range, value.value);
+    int digits = bfn__report_digits(kind, value.value, value.error);
     bool best = is_best(r, v, p);
     bfn__markup_text(&r->out, "<td");
     if (kind->better != 0 && isfinite(part)) {
@@ -119,11 +129,12 @@ void bfn__report_numbers(bfn__report *r, size_t v)
     size_t columns[MAX_COLUMNS], n = find_columns(r, columns);
     const bfn__value_kind *kind = &r->sweep->values[v];
     value_range range = find_range(r, v);
-    bfn__markup_text(&r->out, "<p class=\"note\" style=\"margin-top:22px\">");
+    bfn__markup_text(&r->out, "<section>\n<h2>");
     bfn__report_sentence(r, kind->title);
     bfn__markup_add(&r->out,
-                    "%s%s at each number of evaluations, ± one standard error. The best of a column is bold.</p>\n",
-                    kind->unit[0] != '\0' ? " in " : "", kind->unit);
+                    "%s%s</h2>\n<p class=\"note\">At each number of evaluations, ± one standard error. The best of a "
+                    "column is bold.</p>\n",
+                    kind->unit[0] != '\0' ? ", " : "", kind->unit);
     add_head(r, columns, n);
     for (size_t k = 0; k < r->n; k++) {
         add_row_head(r, &r->series[k]);
@@ -136,7 +147,7 @@ void bfn__report_numbers(bfn__report *r, size_t v)
         }
         bfn__markup_text(&r->out, "</tr>\n");
     }
-    bfn__markup_text(&r->out, "</tbody></table></div>\n");
+    bfn__markup_text(&r->out, "</tbody></table></div>\n</section>\n");
 }
 
 /* ---- as good as the original sampler ---- */
@@ -156,11 +167,12 @@ static void add_equal(bfn__report *r, const bfn_sweep_equal *equal)
 static void add_level(bfn__report *r, size_t v, const bfn_sweep_level *level)
 {
     const bfn__value_kind *kind = &r->sweep->values[v];
+    int digits = bfn__report_digits(kind, level->score, level->error);
     bfn__markup_add(&r->out, "<th>bfn at %zu<br/><small>", level->evaluations);
-    bfn__markup_fixed(&r->out, bfn__value_scale(kind) * level->score, bfn__report_digits(kind, level->score));
+    bfn__markup_fixed(&r->out, bfn__value_scale(kind) * level->score, digits);
     if (isfinite(level->error)) {
         bfn__markup_text(&r->out, " ±");
-        bfn__markup_fixed(&r->out, bfn__value_scale(kind) * level->error, bfn__report_digits(kind, level->score));
+        bfn__markup_fixed(&r->out, bfn__value_scale(kind) * level->error, digits);
     }
     bfn__markup_text(&r->out, "</small></th>");
 }
@@ -200,7 +212,7 @@ static void add_all_of(bfn__report *r, const bfn__series *s, const bfn__point *p
     add_row_head(r, s);
     bfn__markup_add(&r->out, "<td>%zu</td><td>%zu</td>", p->cell->evaluations, p->n_seeds);
     for (size_t v = 0; v < r->sweep->n_values; v++)
-        add_value(r, v, p, (value_range){(double)NAN, (double)NAN});
+        add_value(r, v, p, (value_range){(double)NAN, (double)NAN, false});
     bfn__markup_text(&r->out, "<td>");
     bfn__markup_fixed(&r->out, p->seconds, p->seconds < 10.0 ? 3 : 1);
     bfn__markup_text(&r->out, "</td></tr>\n");

@@ -4,7 +4,8 @@
  * has them at the powers of ten, at 2 and 5 times them too where it covers less than two powers, and in even steps where it covers less than one.
  * Coordinates are whole tenths
  * of a pixel printed as integers, so no locale's comma gets in. A curve of more points than the frame has pixels is drawn column by column:
- * first, least, largest and last value in each, which looks the same and is small. Inside a page the picture has classes instead of
+ * first, least, largest and last value in each, which looks the same and is small. Labels at the ends of lines are spread so that none covers
+ * another. Inside a page the picture has classes instead of
  * colours, so that the page can be light or dark, and words on top are the page's.
  */
 #include "io/plot.h"
@@ -18,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MIN_SIDE = 160, MAX_SIDE = 10000, MAX_TICKS = 24 };
+enum { DEFAULT_WIDTH = 720, DEFAULT_HEIGHT = 420, MIN_SIDE = 160, MAX_SIDE = 10000, MAX_TICKS = 24 };
 
 /* Eight colours that differ in lightness, too. */
 static const char *const colours[BFN__PLOT_MAX_CURVES] = {"#1f5fa8", "#d1622b", "#2f8f4e", "#8b3fa0",
@@ -90,10 +91,11 @@ static void even_log_ticks(axis *a, double margin)
             add_tick(a, log10((first + i) * step));
 }
 
-static void log_axis(axis *a)
+/* tall: there is room for three numbers a power of ten over three of them. */
+static void log_axis(axis *a, bool tall)
 {
     open_up(a);
-    bool fine = a->high - a->low < 2.0;
+    bool fine = a->high - a->low < (tall ? 3.0 : 2.0);
     double margin = 0.04 * (a->high - a->low), stride = ceil((a->high - a->low) / 8.0);
     if (a->high - a->low < 1.0) {
         even_log_ticks(a, margin);
@@ -146,6 +148,26 @@ static void include(drawing *d, double x, double y, bool *any)
     *any = true;
 }
 
+/* Into plotted units; false: cannot be drawn. */
+static bool level_at(const drawing *d, size_t i, double *y)
+{
+    double x = 1.0;
+    *y = d->plot->levels[i].y;
+    return plotted(d, &x, y);
+}
+
+/* Levels that are not too far from the data to be seen with them. */
+static void include_levels(drawing *d)
+{
+    double y, low = d->y.low, high = d->y.high;
+    for (size_t i = 0; i < d->plot->n_levels; i++) {
+        if (!level_at(d, i, &y) || y < low - (high - low) || y > high + (high - low))
+            continue;
+        d->y.low = fmin(d->y.low, y);
+        d->y.high = fmax(d->y.high, y);
+    }
+}
+
 static void find_ranges(drawing *d)
 {
     double x, y;
@@ -161,16 +183,12 @@ static void find_ranges(drawing *d)
                 include(d, x, y, &any);
         }
     }
-    x = d->x.log ? 1.0 : 0.0;
-    y = d->plot->level != NULL ? *d->plot->level : (double)NAN;
-    if (any && plotted(d, &x, &y)) {
-        d->y.low = fmin(d->y.low, y);
-        d->y.high = fmax(d->y.high, y);
-    }
     if (any && d->plot->y_low < d->plot->y_high && (!d->y.log || d->plot->y_low > 0.0)) {
         d->y.low = fmin(d->y.low, d->y.log ? log10(d->plot->y_low) : d->plot->y_low);
         d->y.high = fmax(d->y.high, d->y.log ? log10(d->plot->y_high) : d->plot->y_high);
     }
+    if (any)
+        include_levels(d);
     if (!any) {
         d->x.high = 1.0;
         d->x.low = 0.0;
@@ -451,14 +469,132 @@ static void draw_legend(drawing *d)
     }
 }
 
-static void draw_level(drawing *d)
+static void draw_levels(drawing *d)
 {
-    double x = 1.0, y = d->plot->level != NULL ? *d->plot->level : (double)NAN;
-    if (!plotted(d, &x, &y))
-        return;
-    bfn__markup_add(&d->out, "<path class=\"v\" d=\"M%d ", d->left);
-    bfn__markup_coordinate(&d->out, to_y(d, y));
-    bfn__markup_add(&d->out, "H%.0f\"/>\n", d->left + d->width);
+    double y;
+    for (size_t i = 0; i < d->plot->n_levels; i++) {
+        if (!level_at(d, i, &y) || y < d->y.low || y > d->y.high)
+            continue;
+        bfn__markup_add(&d->out, "<path class=\"v %s\" d=\"M%d ", d->plot->levels[i].style, d->left);
+        bfn__markup_coordinate(&d->out, to_y(d, y));
+        bfn__markup_add(&d->out, "H%.0f\"/>\n", d->left + d->width);
+    }
+}
+
+/* ---- labels at the ends of lines ---- */
+
+enum { MAX_LABELS = BFN__PLOT_MAX_CURVES + BFN__PLOT_MAX_LEVELS, LABEL_HEIGHT = 15, LABEL_GAP = 12 };
+
+typedef struct end_label {
+    const char *text, *style, *arrow;
+    double x, y; /* end of its line, pixels */
+    double at;   /* its own height */
+} end_label;
+
+/* As wide as it can be drawn, whatever the reader's font: pixels a character at 13 pixels. */
+static double label_width(const char *text)
+{
+    double n = 0.0;
+    for (; *text != '\0'; text++)
+        n += ((unsigned char)*text & 0xc0) != 0x80;
+    return 8.4 * n + 3.0;
+}
+
+static double widest_label(const bfn__plot *p)
+{
+    double width = 0.0;
+    for (size_t k = 0; k < p->n_curves; k++)
+        if (p->curves[k].label != NULL)
+            width = fmax(width, label_width(p->curves[k].label));
+    for (size_t i = 0; i < p->n_levels; i++)
+        if (p->levels[i].label != NULL)
+            width = fmax(width, label_width(p->levels[i].label) + label_width("↓ "));
+    return width > 0.0 ? width + LABEL_GAP : 0.0;
+}
+
+bool bfn__plot_labels_fit(const bfn__plot *plot)
+{
+    return widest_label(plot) <= 0.4 * (double)(plot->width > 0 ? plot->width : DEFAULT_WIDTH);
+}
+
+static size_t find_labels(const drawing *d, end_label labels[MAX_LABELS])
+{
+    const bfn__plot *p = d->plot;
+    size_t n = 0;
+    double x, y;
+    for (size_t k = 0; k < p->n_curves; k++) {
+        size_t i = p->curves[k].n;
+        while (i > 0 && !point(d, &p->curves[k], i - 1, &x, &y))
+            i--;
+        if (i > 0 && p->curves[k].label != NULL)
+            labels[n++] = (end_label){p->curves[k].label, p->curves[k].style, "", to_x(d, x), to_y(d, y), 0.0};
+    }
+    for (size_t i = 0; i < p->n_levels; i++) {
+        if (p->levels[i].label == NULL || !level_at(d, i, &y))
+            continue;
+        const char *arrow = y > d->y.high ? "↑ " : y < d->y.low ? "↓ " : "";
+        y = fmax(d->y.low, fmin(d->y.high, y));
+        labels[n++] = (end_label){p->levels[i].label, p->levels[i].style, arrow, d->left + d->width, to_y(d, y), 0.0};
+    }
+    return n;
+}
+
+static int by_height(const void *a, const void *b)
+{
+    double x = ((const end_label *)a)->y, y = ((const end_label *)b)->y;
+    return (x > y) - (x < y);
+}
+
+/* Heights that keep the order, are LABEL_HEIGHT apart, and together move as little as can be: with z_i = y_i - i h the condition is that z
+ * does not fall, and groups that would overlap get their mean (pool adjacent violators). */
+static void spread_labels(end_label *labels, size_t n, double low, double high)
+{
+    double mean[MAX_LABELS];
+    size_t size[MAX_LABELS], n_groups = 0;
+    for (size_t i = 0; i < n; i++) {
+        mean[n_groups] = labels[i].y - (double)i * LABEL_HEIGHT;
+        size[n_groups++] = 1;
+        while (n_groups > 1 && mean[n_groups - 2] > mean[n_groups - 1]) {
+            size_t a = n_groups - 2, b = n_groups - 1;
+            mean[a] = (mean[a] * (double)size[a] + mean[b] * (double)size[b]) / (double)(size[a] + size[b]);
+            size[a] += size[b];
+            n_groups--;
+        }
+    }
+    double most = high - (n > 0 ? (double)(n - 1) : 0.0) * LABEL_HEIGHT;
+    for (size_t g = 0, i = 0; g < n_groups; g++)
+        for (size_t k = 0; k < size[g]; k++, i++)
+            labels[i].at = fmax(low, fmin(most, mean[g])) + (double)i * LABEL_HEIGHT;
+}
+
+static void draw_end_label(drawing *d, const end_label *l)
+{
+    double x = d->left + d->width + LABEL_GAP;
+    const char *style = l->style != NULL ? l->style : "";
+    if (fabs(l->at - l->y) > 3.0 || x - l->x > 3.0 * LABEL_GAP) { /* not where its line ends: a thin line leads there */
+        bfn__markup_add(&d->out, "<path class=\"r %s\" d=\"M", style);
+        bfn__markup_coordinate(&d->out, l->x);
+        bfn__markup_text(&d->out, " ");
+        bfn__markup_coordinate(&d->out, l->y);
+        bfn__markup_add(&d->out, "L%.0f ", x - 3.0);
+        bfn__markup_coordinate(&d->out, l->at);
+        bfn__markup_text(&d->out, "\"/>");
+    }
+    bfn__markup_add(&d->out, "<text class=\"e %s\" x=\"%.0f\" y=\"", style, x);
+    bfn__markup_coordinate(&d->out, l->at + 4.5);
+    bfn__markup_add(&d->out, "\">%s", l->arrow);
+    bfn__markup_escaped(&d->out, l->text);
+    bfn__markup_text(&d->out, "</text>\n");
+}
+
+static void draw_end_labels(drawing *d)
+{
+    end_label labels[MAX_LABELS];
+    size_t n = bfn__plot_labels_fit(d->plot) ? find_labels(d, labels) : 0;
+    qsort(labels, n, sizeof *labels, by_height);
+    spread_labels(labels, n, d->top, d->top + d->height);
+    for (size_t i = 0; i < n; i++)
+        draw_end_label(d, &labels[i]);
 }
 
 static void draw_page(drawing *d)
@@ -473,11 +609,12 @@ static void draw_page(drawing *d)
     draw_x_ticks(d);
     for (size_t k = 0; k < d->plot->n_curves; k++)
         draw_band(d, k);
-    draw_level(d);
+    draw_levels(d);
     for (size_t k = 0; k < d->plot->n_curves; k++)
         draw_curve(d, k);
     for (size_t k = 0; k < d->plot->n_curves; k++)
         draw_marks(d, k);
+    draw_end_labels(d);
     draw_page_labels(d);
     bfn__markup_text(&d->out, "</svg>\n");
 }
@@ -508,7 +645,7 @@ static void set_margins(drawing *d)
 {
     bool page = d->plot->page;
     d->left = page ? 46 : 70;
-    d->right = 16;
+    d->right = page && bfn__plot_labels_fit(d->plot) ? (int)fmax(16.0, widest_label(d->plot)) : 16;
     d->top = page ? 30 : 34;
     d->bottom = page ? 48 : 46;
 }
@@ -518,6 +655,9 @@ static bfn_status check(bfn_context *ctx, const bfn__plot *p)
     if (p->n_curves == 0 || p->n_curves > BFN__PLOT_MAX_CURVES)
         return bfn__fail(ctx, BFN_ERR_ARGUMENT, "a plot of %zu curves, allowed: 1 to %d", p->n_curves,
                          BFN__PLOT_MAX_CURVES);
+    if (p->n_levels > BFN__PLOT_MAX_LEVELS)
+        return bfn__fail(ctx, BFN_ERR_ARGUMENT, "a plot with %zu levels, allowed: up to %d", p->n_levels,
+                         BFN__PLOT_MAX_LEVELS);
     if ((p->width != 0 && (p->width < MIN_SIDE || p->width > MAX_SIDE)) ||
         (p->height != 0 && (p->height < MIN_SIDE || p->height > MAX_SIDE)))
         return bfn__fail(ctx, BFN_ERR_ARGUMENT, "a plot of %zu x %zu pixels, allowed: %d to %d each", p->width,
@@ -534,17 +674,17 @@ bfn_status bfn__plot_svg(bfn_context *ctx, const bfn__plot *plot, char **svg, si
         return status;
     drawing d = {.plot = plot, .out = {.ctx = ctx}, .x = {.log = plot->log_x}, .y = {.log = plot->log_y}};
     set_margins(&d);
-    d.width = (double)(plot->width > 0 ? plot->width : 720) - d.left - d.right;
-    d.height = (double)(plot->height > 0 ? plot->height : 420) - d.top - d.bottom;
+    d.width = (double)(plot->width > 0 ? plot->width : DEFAULT_WIDTH) - d.left - d.right;
+    d.height = (double)(plot->height > 0 ? plot->height : DEFAULT_HEIGHT) - d.top - d.bottom;
     find_ranges(&d);
     if (plot->x_ticks != NULL)
         given_axis(&d.x, plot->x_ticks, plot->n_x_ticks);
     else if (plot->log_x)
-        log_axis(&d.x);
+        log_axis(&d.x, false);
     else
         linear_axis(&d.x, fmax(2.0, d.width / 90.0), false);
     if (plot->log_y)
-        log_axis(&d.y);
+        log_axis(&d.y, plot->page);
     else
         linear_axis(&d.y, fmax(2.0, d.height / 50.0), true);
     if (plot->page)

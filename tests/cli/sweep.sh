@@ -142,6 +142,9 @@ for words in "bfn, grid time (original sampler)" "ode2m + corrector, grid power:
 done
 head -1 texts | grep -qF "$(grep -oF "$(head -1 texts)" whole/report.html | head -1)" || fail "report: no sample"
 
+[ "$(grep -c '<path class="v vo" d="M46 ' whole/report.html)" -eq 2 ] || fail "report: no line of the original sampler's level"
+grep -qE '</svg>original sampler, bfn at 4 evaluations: [0-9.]*.%</li>' whole/report.html || fail "report: which level it is"
+
 # ---- the same command again does nothing; --threads 2 is what the tests run with ----
 cp whole/results.csv before.csv
 cp whole/cells.jsonl before.jsonl
@@ -245,9 +248,10 @@ grep -q ",$(sha256sum <words.txt | cut -c1-64),[0-9.]*,[0-9.]*,\"spell,text\"$" 
 awk -F, 'NR == 1 {for (i = 1; i <= NF; i++) at[$i] = i; next}
     {d = $at["divergence_3"]; if (!(d > 0 && d < 1) || $at["longest_copy"] < 1 || $at["mean_copy"] > $at["longest_copy"]) exit 1}' compared/results.csv || fail "scores of text"
 [ "$(check_report compared/report.html)" -eq 2 ] || fail "report of two metrics"
-grep -q "<h2>Divergence of runs of 3 characters from real text against evaluations</h2>" compared/report.html || fail "report: no plot of the second metric"
-[ "$(grep -c 'Dotted: as much real text, [0-9.]* \(%\|bits\)\. ' compared/report.html)" -eq 2 ] || fail "report: what real text scores"
-[ "$(grep -c '<path class="v"' compared/report.html)" -eq 4 ] || fail "report: no line of real text"
+grep -q "<h2>Divergence of runs of 3 characters from real text</h2>" compared/report.html || fail "report: no plot of the second metric"
+[ "$(grep -c '</svg>as much real text: [0-9.]*.\(%\|bits\)</li>' compared/report.html)" -eq 2 ] || fail "report: what real text scores"
+[ "$(grep -cE '<path class="v vr" d="M46 |<text class="e vr"' compared/report.html)" -ge 4 ] || fail "report: no line of real text"
+grep -q '<path class="v vo"' compared/report.html && fail "report: a level of an original sampler that was not run"
 refuse 2 "metrics: text needs data" --model $model --metric text --out other
 refuse 4 "nowhere" --model $model --data nowhere --out other
 
