@@ -22,7 +22,8 @@ typedef struct compare_values {
     size_t n, batch, threads, columns, scale;
     uint64_t seed, first;
     int precision, raw;
-    cli_solver_values solver; /* what is the same in every cell: grid, eta, start */
+    cli_solver_values solver;  /* grid, eta and start, the same in every cell */
+    bfn_solver_options shared; /* ... in the library's terms */
 } compare_values;
 
 #define AT(member) offsetof(compare_values, member)
@@ -79,6 +80,11 @@ static bfn_status sample_cells(bfn_model *model, const bfn_model_info *info, con
     for (size_t i = 0; i < list->n_methods * list->n_counts && status == BFN_OK; i++) {
         bfn_solver_options solver = list->solvers[i / list->n_counts];
         solver.n_evaluations = list->counts[i % list->n_counts];
+        solver.grid = v->shared.grid;
+        solver.power = v->shared.power;
+        solver.eta = v->shared.eta;
+        solver.eta_is_set = v->shared.eta_is_set;
+        solver.start = v->shared.start;
         if (showing)
             show_cell(list, i);
         status = bfn_model_sample(model, &solver, &sampler, v->first, v->n, b->samples);
@@ -170,12 +176,13 @@ static int compare(const cli_command *command, bfn_context *ctx, bfn_model *mode
     return status == BFN_OK ? 0 : cli_fail(command, ctx, status);
 }
 
-/* The options that all cells share. A list of times would say the number of steps itself. */
-static int set_times(const cli_command *command, compare_values *v, bfn_solver_options *solver)
+/* A list of times would say the number of steps itself. */
+static int read_times(const cli_command *command, compare_values *v)
 {
-    if (!cli_solver_times(command, &v->solver, solver))
+    v->shared = (bfn_solver_options)BFN_SOLVER_OPTIONS_INIT;
+    if (!cli_solver_times(command, &v->solver, &v->shared))
         return CLI_EXIT_USAGE;
-    if (solver->grid == BFN_GRID_LIST)
+    if (v->shared.grid == BFN_GRID_LIST)
         return cli_usage(command, "--grid: found \"%s\", needs default, time, logsnr or power:R (--nfe says the steps)",
                          v->solver.grid);
     return 0;
@@ -204,9 +211,9 @@ static int run(const cli_command *command, int argc, char **argv)
     o.precision = (bfn_precision)v.precision;
     o.raw_weights = v.raw;
     o.config_path = v.config;
-    int code = cli_methods_parse(command, ctx, v.methods, v.counts, &list);
-    for (size_t i = 0; i < list.n_methods && code == 0; i++)
-        code = set_times(command, &v, &list.solvers[i]);
+    int code = read_times(command, &v);
+    if (code == 0)
+        code = cli_methods_parse(command, ctx, v.methods, v.counts, &list);
     if (code == 0 && (status = bfn_model_load(ctx, &model, v.model, &o)) != BFN_OK)
         code = cli_fail(command, ctx, status);
     if (code == 0)

@@ -418,7 +418,7 @@ bool cli_parse(const cli_command *command, int argc, char **argv, void *values, 
             exit(cli_flush(command));
         }
         if (code == CODE_LIMIT) {
-            if (!take_limit(command, optarg))
+            if (!take_limit(command, optarg != NULL ? optarg : ""))
                 return false;
             continue;
         }
