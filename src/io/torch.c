@@ -234,7 +234,7 @@ static void gather(const bfn__pickle_tensor *t, const char *data, char *out)
 static bfn_status load_tensor(loader *l, const bfn__pickle_tensor *from, const char *name)
 {
     const char *data = "";
-    void *block;
+    void *block = NULL;
     bfn__st_tensor t = {.name = name, .dtype = from->dtype, .rank = from->rank, .count = from->count};
     memcpy(t.shape, from->shape, sizeof t.shape);
     t.bytes = t.count * bfn__dtype_size(t.dtype); /* lies inside the storage */

@@ -161,7 +161,7 @@ void bfn__conv_set_params(bfn__exec *e, bfn__step *s)
         bfn__winograd_set_params(e, s);
         return;
     }
-    pack_run p = {bfn__exec_param(e, s->node.weight),
+    pack_run p = {bfn__exec_weight(e, s->node.weight),
                   s->packed,
                   e->values[s->node.in[0]].cols,
                   s->node.cols,
@@ -256,17 +256,21 @@ static void finish_tile(const conv_run *run, size_t sample, size_t row, size_t r
     const bfn__value *y = run->y;
     float *out = y->data + (sample * y->rows + row) * y->ld;
     const float *bias = bfn__exec_param(e, node->bias);
-    const bfn__value *residual = node->in[1] >= 0 ? &e->values[node->in[1]] : NULL;
-    const float *r = residual != NULL ? residual->data + (sample * y->rows + row) * residual->ld : NULL;
+    const float *r = NULL;
+    size_t r_ld = 0;
+    if (node->in[1] >= 0) {
+        const bfn__value *residual = &e->values[node->in[1]];
+        r = residual->data + (sample * y->rows + row) * residual->ld;
+        r_ld = residual->ld;
+    }
     if (node->in[2] >= 0) {
         const bfn__value *add = &e->values[node->in[2]];
-        e->k->bias_residual(rows, y->cols, product, ld, add->data + sample * add->ld, r,
-                            residual != NULL ? residual->ld : 0, out, y->ld);
+        e->k->bias_residual(rows, y->cols, product, ld, add->data + sample * add->ld, r, r_ld, out, y->ld);
         product = out;
         ld = y->ld;
         r = NULL;
     }
-    e->k->bias_residual(rows, y->cols, product, ld, bias, r, residual != NULL ? residual->ld : 0, out, y->ld);
+    e->k->bias_residual(rows, y->cols, product, ld, bias, r, r_ld, out, y->ld);
 }
 
 static void forward_tile(void *arg, size_t i, int thread)

@@ -80,8 +80,8 @@ static norm_task make_task(const norm_run *run, size_t i)
     t.first = t.group * group_size(s);
     t.n = t.groups * group_size(s);
     t.x = x->data + t.sample * x->rows * x->ld + t.first;
-    t.gamma = bfn__exec_param(e, s->node.weight) + t.first;
-    t.beta = bfn__exec_param(e, s->node.bias) + t.first;
+    t.gamma = bfn__exec_weight(e, s->node.weight) + t.first;
+    t.beta = bfn__exec_weight(e, s->node.bias) + t.first;
     if (s->node.in[1] >= 0) {
         const bfn__value *row = &e->values[s->node.in[1]];
         t.row_scale = row->data + t.sample * row->ld + t.first;

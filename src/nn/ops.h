@@ -104,6 +104,12 @@ static inline const float *bfn__exec_param(const bfn__exec *e, int i)
     return i < 0 ? NULL : e->params + e->net->params[i].offset;
 }
 
+/* A parameter that the operation always has. */
+static inline const float *bfn__exec_weight(const bfn__exec *e, int i)
+{
+    return e->params + e->net->params[i].offset;
+}
+
 static inline float *bfn__exec_grad(const bfn__exec *e, float *grads, int i)
 {
     return i < 0 ? NULL : grads + e->net->params[i].offset;
