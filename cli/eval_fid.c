@@ -5,11 +5,13 @@
  */
 #include "cli.h"
 #include "eval.h"
+#include "made_with.h"
 #include "solver_options.h"
 
 #include "bfn/eval.h"
 #include "bfn/picture.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,9 +19,9 @@
 #include <unistd.h>
 
 typedef struct fid_values {
-    const char *model, *samples, *data, *stats, *weights, *features, *save_stats;
-    int resize, json, raw;
-    size_t n, n_data, batch, threads, subset;
+    const char *model, *config, *samples, *data, *stats, *weights, *features, *save_stats;
+    int resize, json, raw, precision, clip;
+    size_t n, n_data, batch, threads, subset, label; /* label SIZE_MAX: not given */
     uint64_t seed, first;
     cli_solver_values solver;
 } fid_values;
@@ -27,6 +29,7 @@ typedef struct fid_values {
 #define AT(member) offsetof(fid_values, member)
 static const cli_option options[] = {
     {"model", 'm', "FILE", CLI_TEXT, AT(model), 0, 0, NULL, "image model whose samples are measured"},
+    CLI_CONFIG_OPTION(AT(config)),
     {"samples", 's', "PATH", CLI_TEXT, AT(samples), 0, 0, NULL,
      "measure these pictures instead: a folder of PNG, .npy or .npz of bytes, IDX, CIFAR-10"},
     {"data", 'd', "PATH", CLI_TEXT, AT(data), 0, 0, NULL,
@@ -47,6 +50,12 @@ static const cli_option options[] = {
     CLI_SOLVER_OPTIONS(AT(solver)),
     {"seed", 0, "N", CLI_SEED, AT(seed), 0, 0, NULL, "seed of the samples (default 1)"},
     {"first", 0, "I", CLI_SEED, AT(first), 0, 0, NULL, "number of the first sample (default 0)"},
+    {"clip", 0, "KIND", CLI_CHOICE, AT(clip), 0, 0, "static|dynamic|off",
+     "clipping of continuous predictions, as bfn sample has it (default static)"},
+    {"class", 0, "K", CLI_SIZE, AT(label), 0, 65535, NULL,
+     "networks that are told classes: the class of all samples (default: all classes in turn)"},
+    {"precision", 0, "KIND", CLI_CHOICE, AT(precision), 0, 0, "default|f32|bf16",
+     "arithmetic of the model's network (default: bf16 where the CPU has it; 3 x 3 convolutions stay f32)"},
     {"batch", 0, "N", CLI_SIZE, AT(batch), 1, 4096, NULL, "samples a network call (default 32)"},
     {"raw-weights", 0, NULL, CLI_FLAG, AT(raw), 0, 0, NULL, "the trained weights instead of their average"},
     {"threads", 0, "N", CLI_SIZE, AT(threads), 1, 1024, NULL, "CPU threads (default: all)"},
@@ -65,7 +74,7 @@ typedef struct fid_run {
     bfn_solver_options solver;
     bfn_model *model;
     bfn_model_info model_info;
-    bfn_plan_info plan;
+    bfn_record *made_with; /* of a model's samples, or what their file says; NULL: not known */
     char samples_sha256[65];
     bfn_feature_stats *of_samples, *of_reference, *of_test;
     bfn_frechet result, floor; /* floor: test pictures to the reference; n[0] == 0: none */
@@ -117,6 +126,7 @@ static bfn_status add_samples(fid_run *r)
     bfn_sampler_options sampler = BFN_SAMPLER_OPTIONS_INIT;
     sampler.seed = v->seed;
     sampler.batch = v->batch;
+    sampler.clip = (bfn_clip)v->clip;
     void *samples = calloc(chunk * D, sizeof(float));
     uint8_t *pixels = malloc(chunk * D);
     bfn_status status = samples != NULL && pixels != NULL ? BFN_OK : BFN_ERR_MEMORY;
@@ -138,25 +148,45 @@ static bfn_status add_samples(fid_run *r)
     return status;
 }
 
+static bfn_status load_model(fid_run *r)
+{
+    const fid_values *v = r->v;
+    bfn_model_options o = BFN_MODEL_OPTIONS_INIT;
+    o.precision = (bfn_precision)v->precision;
+    o.raw_weights = v->raw;
+    o.config_path = v->config;
+    bfn_status status = bfn_model_load(r->ctx, &r->model, v->model, &o);
+    return status == BFN_OK && v->label != SIZE_MAX ? bfn_model_set_label(r->model, (int)v->label) : status;
+}
+
 /* Before anything is computed: what the model and its sampler have against the options. */
 static int open_model(fid_run *r)
 {
-    bfn_plan *plan = NULL;
-    bfn_model_options o = BFN_MODEL_OPTIONS_INIT;
-    o.raw_weights = r->v->raw;
-    bfn_status status = bfn_model_load(r->ctx, &r->model, r->v->model, &o);
+    const fid_values *v = r->v;
+    bfn_status status = load_model(r);
+    if (status == BFN_ERR_ARGUMENT && r->model != NULL)
+        return cli_usage(r->command, "--%s", bfn_errmsg(r->ctx));
     if (status != BFN_OK)
         return cli_fail(r->command, r->ctx, status);
     bfn_model_get_info(r->model, &r->model_info);
     if (r->model_info.channels == 0)
-        return cli_usage(r->command, "--model: %s is a text model", r->v->model);
+        return cli_usage(r->command, "--model: %s is a text model", v->model);
+    if (v->clip != 0 && r->model_info.flow.kind != BFN_DATA_CONTINUOUS)
+        return cli_usage(r->command,
+                         "--clip: the predictions of %s are within the data's range, there is nothing to clip",
+                         v->model);
     bfn_model_resolve(r->model, &r->solver);
-    status = bfn_plan_create(r->ctx, &plan, &r->model_info.flow, &r->solver);
-    if (status != BFN_OK)
-        return cli_solver_failure(r->command, r->ctx, status, "--method");
-    bfn_plan_get_info(plan, &r->plan);
-    bfn_plan_destroy(plan);
-    return 0;
+    const cli_made_with made = {.path = v->model,
+                                .model = r->model,
+                                .solver = &r->solver,
+                                .clip = (bfn_clip)v->clip,
+                                .seed = v->seed,
+                                .first = v->first,
+                                .n = v->n,
+                                .batch = v->batch,
+                                .label = v->label};
+    status = cli_made_with_record(r->ctx, &made, &r->made_with);
+    return status == BFN_OK ? 0 : cli_solver_failure(r->command, r->ctx, status, "--method");
 }
 
 static bfn_status read_samples(fid_run *r)
@@ -171,6 +201,8 @@ static bfn_status read_samples(fid_run *r)
     size_t n = r->v->n > 0 && r->v->n < info.n ? r->v->n : info.n;
     status = stats_of(r, images, n, "samples", &r->of_samples);
     bfn_images_close(images);
+    if (status == BFN_OK && bfn_record_load(r->ctx, &r->made_with, r->v->samples) != BFN_OK)
+        r->made_with = NULL; /* pictures from elsewhere */
     return status;
 }
 
@@ -245,6 +277,22 @@ static void print_row(const char *label, const bfn_frechet *f)
     printf("  %-14s %8zu   %10.3f %-9s   %s\n", label, f->n[0], f->distance, error, kernel);
 }
 
+static void print_model(const fid_run *r)
+{
+    const fid_values *v = r->v;
+    const bfn_record *m = r->made_with;
+    char safe[512];
+    const char *clip = bfn_record_get(m, "clip"), *label = bfn_record_get(m, "class");
+    printf("  samples      %s, sha256 %.12s: %s%s, %s evaluations, grid %s, eta %s, seed %s\n",
+           cli_safe(v->model, safe, sizeof safe), r->model_info.checksum, bfn_record_get(m, "method"),
+           bfn_record_get(m, "corrector") != NULL ? " with corrector" : "", bfn_record_get(m, "evaluations"),
+           bfn_record_get(m, "grid"), bfn_record_get(m, "eta"), bfn_record_get(m, "seed"));
+    printf("               samples %" PRIu64 " to %" PRIu64 "%s%s, start %s, %s%s%s, %s, weights %s\n", v->first,
+           v->first + (v->n - 1), label != NULL ? ", class " : "", label != NULL ? label : "",
+           bfn_record_get(m, "start"), clip != NULL ? "clip " : "", clip != NULL ? clip : "",
+           clip != NULL ? "" : "no clip", bfn_record_get(m, "precision"), bfn_record_get(m, "weights"));
+}
+
 static void print_text(const fid_run *r)
 {
     const fid_values *v = r->v;
@@ -258,10 +306,7 @@ static void print_text(const fid_run *r)
     printf("  features     %s%s, %zu, sha256 %.12s, input %s\n", cli_safe(r->net_info.name, a, sizeof a), accuracy,
            r->net_info.n_features, r->net_info.checksum, r->net_info.input);
     if (v->model != NULL)
-        printf("  samples      %s, sha256 %.12s: %s%s, %zu evaluations, grid %s, eta %g, seed %llu\n",
-               cli_safe(v->model, a, sizeof a), r->model_info.checksum, bfn_method_name(r->solver.method),
-               r->solver.corrector ? " with corrector" : "", r->plan.n_evaluations,
-               cli_solver_grid_name(&v->solver, &r->plan), r->plan.start_time, (unsigned long long)v->seed);
+        print_model(r);
     else
         printf("  samples      %s, sha256 %.12s\n", cli_safe(v->samples, a, sizeof a), r->samples_sha256);
     if (v->stats != NULL)
@@ -295,26 +340,23 @@ static void print_distance(const bfn_frechet *f)
            f->exact_small ? "true" : "false");
 }
 
-static void print_sampler(const fid_run *r)
+/* Everything that the samples depend on, under the names of bfn/record.h. */
+static void print_samples(const fid_run *r)
 {
-    static const char *const starts[] = {"default", "zero", "moments"},
-                             *const lasts[] = {"default", "predict", "update", "call"},
-                             *const predictions[] = {"default", "mean", "draw"};
     const fid_values *v = r->v;
     char safe[4096];
-    printf(", \"samples\": {\"model\": \"%s\", \"model_sha256\": \"%s\"", cli_safe(v->model, safe, sizeof safe),
-           r->model_info.checksum);
-    printf(", \"method\": \"%s\", \"corrector\": %s, \"grid\": \"%s\", \"eta\": %.17g, \"evaluations\": %zu, "
-           "\"steps\": %zu",
-           bfn_method_name(r->solver.method), r->solver.corrector ? "true" : "false",
-           cli_safe(cli_solver_grid_name(&v->solver, &r->plan), safe, sizeof safe), r->plan.start_time,
-           r->plan.n_evaluations, r->plan.n_steps);
-    printf(", \"start\": \"%s\", \"last\": \"%s\", \"prediction\": \"%s\", \"seed\": %llu, \"first\": %llu, \"n\": %zu",
-           starts[r->plan.start], lasts[r->plan.last], predictions[r->plan.prediction], (unsigned long long)v->seed,
-           (unsigned long long)v->first, v->n);
-    if (r->solver.noise_is_set)
-        print_number("noise", r->solver.noise);
-    printf(", \"weights\": \"%s\", \"seconds\": %.3f}", v->raw ? "raw" : "average", r->seconds);
+    printf(", \"samples\": ");
+    if (v->model != NULL) {
+        cli_put_record(stdout, r->made_with);
+        printf(", \"seconds\": %.3f", r->seconds);
+        return;
+    }
+    printf("{\"path\": \"%s\", \"sha256\": \"%s\"", cli_safe(v->samples, safe, sizeof safe), r->samples_sha256);
+    if (r->made_with != NULL) {
+        printf(", \"made_with\": ");
+        cli_put_record(stdout, r->made_with);
+    }
+    printf("}");
 }
 
 static void print_json(const fid_run *r)
@@ -334,18 +376,14 @@ static void print_json(const fid_run *r)
            cli_safe(net->name, a, sizeof a), net->checksum, net->n_features, net->input);
     print_number("accuracy", net->accuracy);
     printf("}");
-    if (v->model != NULL)
-        print_sampler(r);
-    else
-        printf(", \"samples\": {\"path\": \"%s\", \"sha256\": \"%s\"}", cli_safe(v->samples, a, sizeof a),
-               r->samples_sha256);
+    print_samples(r);
     if (v->stats != NULL)
         printf(", \"reference\": {\"stats\": \"%s\", \"sha256\": \"%s\"}", cli_safe(v->stats, a, sizeof a),
                reference.checksum);
     else
         printf(", \"reference\": {\"data\": \"%s\", \"name\": \"%s\", \"sha256\": \"%s\", \"split\": \"train\"}",
                cli_safe(v->data, a, sizeof a), cli_safe(r->data.name, b, sizeof b), r->data.checksum);
-    printf(", \"version\": \"%s\"}\n", bfn_version());
+    printf(", \"version\": \"%s\", \"backend\": \"%s\"}\n", bfn_version(), bfn_backend());
 }
 
 /* ---- the command ---- */
@@ -367,6 +405,12 @@ static int usage_errors(fid_run *r)
         return cli_usage(r->command, "--weights and --features: only one of them can be given");
     if (v->save_stats != NULL && v->data == NULL)
         return cli_usage(r->command, "--save-stats: needs --data");
+    if (v->model == NULL && (v->clip != 0 || v->label != SIZE_MAX || v->precision != 0 || v->config != NULL))
+        return cli_usage(r->command, "--%s: is for --model",
+                         v->clip != 0           ? "clip"
+                         : v->label != SIZE_MAX ? "class"
+                         : v->precision != 0    ? "precision"
+                                                : "config");
     if (v->first > UINT64_MAX - v->n)
         return cli_usage(r->command, "--first: found %llu, needs at most 2^64 - n", (unsigned long long)v->first);
     if (!cli_solver_resolve(r->command, r->ctx, &r->v->solver, &r->solver))
@@ -425,7 +469,7 @@ static int measure(fid_run *r)
 
 static int run(const cli_command *command, int argc, char **argv)
 {
-    fid_values v = {.seed = 1, .batch = 32, .solver = CLI_SOLVER_VALUES_INIT};
+    fid_values v = {.seed = 1, .batch = 32, .label = SIZE_MAX, .solver = CLI_SOLVER_VALUES_INIT};
     size_t n_operands;
     if (!cli_parse(command, argc, argv, &v, NULL, 0, &n_operands))
         return CLI_EXIT_USAGE;
@@ -443,6 +487,7 @@ static int run(const cli_command *command, int argc, char **argv)
     bfn_feature_stats_destroy(r.of_test);
     bfn_images_close(r.reference);
     bfn_features_close(r.net);
+    bfn_record_destroy(r.made_with);
     bfn_model_destroy(r.model);
     bfn_context_destroy(r.ctx);
     return code;

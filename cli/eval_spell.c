@@ -1,6 +1,7 @@
 /* eval_spell.c: bfn eval spell: spelling accuracy of samples of a model, a table of methods by evaluations, or of a file's lines. */
 #include "cli.h"
 #include "eval.h"
+#include "made_with.h"
 #include "method_list.h"
 #include "text_samples.h"
 
@@ -71,24 +72,46 @@ static void print_row(const spell_cell *cell)
     fflush(stdout);
 }
 
-/* info: of the model that was sampled; NULL: the strings were given. */
-static void print_json(const spell_cell *cell, const spell_values *v, const bfn_speller *speller,
-                       const bfn_model_info *info)
+/* made_with: of the samples; NULL: the strings were given. */
+static void print_json(const spell_cell *cell, const bfn_speller *speller, const bfn_record *made_with)
 {
     const bfn_spelling *s = &cell->spelling;
     char safe[256], path[512];
-    printf(
-        "{\"label\": \"%s\", \"evaluations\": %zu, \"seed\": %llu, \"strings\": %zu, \"words\": %zu, \"correct\": %zu, "
-        "\"accuracy\": %.6f, \"standard_error\": %.6f, \"inner_words\": %zu, \"inner_accuracy\": %.6f, "
-        "\"inner_standard_error\": %.6f, \"bits_per_word\": %.5f, \"bits_per_character\": %.5f, \"duplicates\": %zu, "
-        "\"seconds\": %.3f, \"precision\": \"%s\", \"model_sha256\": \"%s\", \"dictionary\": \"%s\", "
-        "\"dictionary_sha256\": \"%s\"}\n",
-        cli_safe(cell->label, safe, sizeof safe), cell->evaluations, (unsigned long long)v->seed, s->n_strings,
-        s->n_words, s->n_correct, s->accuracy, s->standard_error, s->n_inner_words, s->inner_accuracy,
-        s->inner_standard_error, s->word_entropy, s->character_entropy, s->n_duplicates, cell->seconds,
-        info != NULL ? precision_name(info) : "", info != NULL ? info->checksum : "",
-        cli_safe(bfn_speller_path(speller), path, sizeof path), bfn_speller_checksum(speller));
+    printf("{\"label\": \"%s\", \"strings\": %zu, \"words\": %zu, \"correct\": %zu, \"accuracy\": %.6f, "
+           "\"standard_error\": %.6f, \"inner_words\": %zu, \"inner_accuracy\": %.6f, \"inner_standard_error\": %.6f, "
+           "\"bits_per_word\": %.5f, \"bits_per_character\": %.5f, \"duplicates\": %zu, ",
+           cli_safe(cell->label, safe, sizeof safe), s->n_strings, s->n_words, s->n_correct, s->accuracy,
+           s->standard_error, s->n_inner_words, s->inner_accuracy, s->inner_standard_error, s->word_entropy,
+           s->character_entropy, s->n_duplicates);
+    if (made_with != NULL) {
+        printf("\"evaluations\": %zu, \"seconds\": %.3f, \"samples\": ", cell->evaluations, cell->seconds);
+        cli_put_record(stdout, made_with);
+        printf(", ");
+    }
+    printf("\"dictionary\": \"%s\", \"dictionary_sha256\": \"%s\", \"version\": \"%s\"}\n",
+           cli_safe(bfn_speller_path(speller), path, sizeof path), bfn_speller_checksum(speller), bfn_version());
     fflush(stdout);
+}
+
+static bfn_status print_json_cell(const spell_cell *cell, const spell_values *v, const bfn_speller *speller,
+                                  bfn_context *ctx, const bfn_model *model)
+{
+    bfn_solver_options solver = cell->solver;
+    bfn_model_resolve(model, &solver);
+    const cli_made_with made = {.path = v->model,
+                                .model = model,
+                                .solver = &solver,
+                                .seed = v->seed,
+                                .n = v->n,
+                                .batch = v->batch,
+                                .label = SIZE_MAX};
+    bfn_record *record;
+    bfn_status status = cli_made_with_record(ctx, &made, &record);
+    if (status == BFN_OK)
+        print_json(cell, speller, record);
+    if (status == BFN_OK)
+        bfn_record_destroy(record);
+    return status;
 }
 
 /* ---- samples of a model ---- */
@@ -126,7 +149,7 @@ static int score_model(const cli_command *command, bfn_context *ctx, bfn_speller
             spell_cell cell = {.label = plan->labels[m], .solver = plan->solvers[m], .evaluations = plan->counts[c]};
             status = score_cell(model, speller, v, &samples, &cell);
             if (status == BFN_OK && v->json)
-                print_json(&cell, v, speller, &info);
+                status = print_json_cell(&cell, v, speller, ctx, model);
             else if (status == BFN_OK)
                 print_row(&cell);
         }
@@ -147,7 +170,7 @@ static int score_text(const cli_command *command, bfn_context *ctx, bfn_speller 
     size_t n = bfn_text_strings_n(strings);
     bfn_status status = bfn_eval_spelling(speller, bfn_text_strings_list(strings), n, &cell.spelling);
     if (status == BFN_OK && v->json) {
-        print_json(&cell, v, speller, NULL);
+        print_json(&cell, speller, NULL);
     } else if (status == BFN_OK) {
         printf("%zu strings\ndictionary %s, sha256 %.12s\n", n, bfn_speller_path(speller),
                bfn_speller_checksum(speller));

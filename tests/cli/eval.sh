@@ -97,6 +97,9 @@ run eval spell --model $model --methods sde2m --nfe 5 --n 6 --seed 2 --json
 expect 0
 cp out cell
 grep -q "\"model_sha256\": \"$(sha256sum <$model | cut -c1-64)\"" cell || fail "checksum of the model"
+for entry in '"seed": "2", "first": "0", "n": "6", "batch": "32", "method": "sde2m", "evaluations": "5", "steps": "5", "grid": "time", "eta": "0.001"' '"version": "'; do
+    grep -qF "$entry" cell || fail "json of a cell lacks $entry"
+done
 run eval spell --model $model --methods sde2m --nfe 5 --n 6 --seed 2 --precision f32 --json
 expect 0
 grep -q '"precision": "f32"' out || fail "the precision asked for"

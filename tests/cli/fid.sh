@@ -19,6 +19,10 @@ wrong "pt_inception-2015-12-05-6726825d.pth" --model m --data d
 wrong "only one of them" --model m --data d --weights w --features f
 wrong "--save-stats: needs --data" --model m --stats s --features f --save-stats t
 wrong "--method: \"sde2n\": did you mean \"sde2m\"?" --model m --data d --features f --method sde2n
+wrong "--class: is for --model" --samples s --data d --features f --class 3
+wrong "--clip: is for --model" --samples s --data d --features f --clip off
+wrong "--precision: is for --model" --samples s --data d --features f --precision f32
+wrong "--clip: found \"soft\"" --model m --data d --features f --clip soft
 run eval fid --model m --data d --features nowhere
 expect 4
 says "nowhere"
@@ -73,7 +77,45 @@ done
 run eval fid --model run/last.safetensors --data stripes --features "$fashion" --n 40 --nfe 2 --json
 expect 0
 grep -qF "\"model_sha256\": \"$(sha256sum <run/last.safetensors | head -c 64)\"" out || fail "checksum of the model"
-grep -qF '"method": "sde2m", "corrector": false, "grid": "logsnr"' out || fail "settings of the sampler"
+for entry in '"seed": "1", "first": "0", "n": "40", "batch": "32", "method": "sde2m", "evaluations": "2", "steps": "2", "grid": "logsnr", "eta": "0.001"' \
+    '"clip": "static"' '"weights": "average"' '"precision": "' '"backend": "' '"version": "' \
+    "\"sha256\": \"$(sha256sum <"$fashion" | head -c 64)\"" '"split": "train"'; do
+    grep -qF "$entry" out || fail "the JSON lacks $entry"
+done
+
+# the same samples out of a file: the same distance, and the file's own record beside it; --clip and --precision arrive
+settings=(--model run/last.safetensors --n 40 --seed 7 --first 3 --method sde1 --nfe 3 --clip off --precision f32 --batch 16)
+run eval fid "${settings[@]}" --data stripes --features "$fashion" --json
+expect 0
+cp out own.json
+for entry in '"precision": "f32"' '"clip": "off"' '"seed": "7", "first": "3", "n": "40", "batch": "16"'; do
+    grep -qF "$entry" own.json || fail "the JSON lacks $entry"
+done
+run sample "${settings[@]}" -o samples.npz
+expect 0
+run eval fid --samples samples.npz --data stripes --features "$fashion" --json
+expect 0
+[ "$(distance own.json)" = "$(distance out)" ] || fail "distance $(distance own.json) of a model's samples, $(distance out) of their file"
+grep -qF '"made_with": {' out && grep -qF '"clip": "off"' out && grep -qF '"method": "sde1"' out || fail "the record of the file of samples"
+run eval fid "${settings[@]}" --clip static --data stripes --features "$fashion" --json
+[ "$(distance own.json)" != "$(distance out)" ] || fail "--clip changes nothing"
+run eval fid "${settings[@]}" --class 1 --data stripes --features "$fashion"
+expect 2
+says "--class"
+sed 's/^network: .*/network: {class: unet_adm, model_channels: 8, norm_groups: 4, channel_mult: [1, 1], num_res_blocks: 1, num_classes: 4}/; s/^train: {/train: {seed: 3, /' \
+    images.yaml >told.yaml
+run train told.yaml --data stripes --out told -q
+expect 0
+run eval fid --model told/last.safetensors --nfe 2 --n 8 --class 3 --data stripes --features "$fashion" --json
+expect 0
+grep -qF '"class": "3", "seed": "1"' out || fail "the class is not in the JSON"
+run sample --model told/last.safetensors --nfe 2 --n 8 --class 3 -o three.npz
+expect 0
+run eval fid --samples three.npz --data stripes --features "$fashion" --json
+expect 0
+cp out three.json
+run eval fid --model told/last.safetensors --nfe 2 --n 8 --class 3 --data stripes --features "$fashion" --batch 8 --json
+[ "$(distance three.json)" = "$(distance out)" ] || fail "samples of one class: $(distance out), their file $(distance three.json)"
 
 # ---- a classifier of one's own ----
 run classifier --data stripes
