@@ -37,7 +37,8 @@ static const cli_option bpd_options[] = {
      "the loss of a transmission in N steps (default: in continuous time)"},
     {"ode", 0, NULL, CLI_FLAG, AT(ode), 0, 0, NULL, "the likelihood under the probability-flow ODE instead"},
     {"ode-steps", 0, "N", CLI_SIZE, AT(ode_steps), 1, 1e5, NULL,
-     "with --ode: steps of the fourth-order Runge-Kutta method, 4 evaluations each (default 40)"},
+     "with --ode: steps of the fourth-order Runge-Kutta method, 4 evaluations each (default 40); how far off they are "
+     "is measured"},
     {"trace", 0, "KIND", CLI_CHOICE, AT(trace), 0, 0, "hutchinson|exact|posterior",
      "with --ode: trace of the network's Jacobian: by random signs, exact (low dimensions), or what it would be for an "
      "ideal network (discrete data; no backward pass, but no bound either) (default hutchinson)"},
@@ -162,7 +163,7 @@ static void print_bound(const bpd_values *v, const bfn_model_info *info, const b
             printf(", \"steps\": %zu", v->steps);
         if (!b->images)
             printf(", \"unigram\": %.6f, \"bigram\": %.6f, \"trigram\": %.6f", b->ngram[0], b->ngram[1], b->ngram[2]);
-        printf(", \"times\": %zu", v->times > 0 ? v->times : 16);
+        printf(", \"times\": %zu", b->n_times);
         json_tail(v, info, &r);
         return;
     }
@@ -203,16 +204,14 @@ static void print_ode(const bpd_values *v, const bfn_model_info *info, const bfn
 {
     const bpd_result r = {b->n_sequences, b->n_positions,    b->n_available, b->images,     b->reached,
                           b->bound,       b->standard_error, b->nats,        b->nats_error, b->data_checksum};
-    size_t probes = v->trace != BFN_TRACE_HUTCHINSON ? 0 : v->probes > 0 ? v->probes : 1;
     if (v->json) {
         json_head(v, &r);
-        printf("\"reconstruction\": %.6f, \"density_nats\": %.6f, \"density_standard_error\": %.6f, \"trace\": \"%s\", "
-               "\"probes\": %zu, \"ode_steps\": %zu, \"evaluations\": %zu, \"eta\": %g",
-               b->reconstruction, b->density, b->density_error, traces[v->trace], probes,
-               v->ode_steps > 0 ? v->ode_steps : 40, b->n_evaluations,
-               info->flow.kind == BFN_DATA_DISCRETE ? 0.0
-               : v->eta > 0.0                       ? v->eta
-                                                    : 1e-4);
+        printf(
+            "\"reconstruction\": %.6f, \"density_nats\": %.6f, \"density_standard_error\": %.6f, \"trace\": \"%s\", "
+            "\"probes\": %zu, \"ode_steps\": %zu, \"step_error\": %.6g, \"steps_checked\": %zu, \"evaluations\": %zu, "
+            "\"eta\": %g",
+            b->reconstruction, b->density, b->density_error, traces[v->trace], b->n_probes, b->n_steps, b->step_error,
+            b->n_checked, b->n_evaluations, b->eta);
         json_tail(v, info, &r);
         return;
     }
@@ -222,6 +221,8 @@ static void print_ode(const bpd_values *v, const bfn_model_info *info, const bfn
            b->reconstruction, traces[v->trace], b->n_evaluations);
     printf("  log density, nats    %.4f ± %.4f   (of %s at t = 1, a position)\n", b->density, b->density_error,
            info->flow.kind == BFN_DATA_DISCRETE ? "the logits" : "the blurred data");
+    printf("  step error           %.4f            (%zu %s moved so far with %zu steps instead of %zu)\n",
+           b->step_error, b->n_checked, b->images ? "images" : "sequences", 2 * b->n_steps, b->n_steps);
     print_nats(v, &r);
     print_meaning(info, true);
     print_origin(v, info, &r);
@@ -245,6 +246,12 @@ static int measure_ode(const cli_command *command, bfn_context *ctx, const bpd_v
     bfn_status status = bfn_eval_ode(model, v->data, &o, &result);
     if (status != BFN_OK)
         return cli_fail(command, ctx, status);
+    if (result.step_error > result.standard_error)
+        fprintf(
+            stderr,
+            "bfn %s: warning: %zu steps are too few: with twice as many the value moves by %.2g bits a position, its "
+            "standard error is %.2g: more --ode-steps\n",
+            command->name, result.n_steps, result.step_error, result.standard_error);
     print_ode(v, info, &result);
     return 0;
 }

@@ -374,6 +374,7 @@ static bfn_ode_likelihood ode_estimate(law *l, size_t n, size_t n_steps, bfn_tra
     o.n_probes = 2;
     o.batch = 50;
     o.eta = 1e-4;
+    o.n_checked = 8;
     bfn_ode_likelihood r = {0};
     bfn__likelihood_source source = source_of(l, n);
     const float mean[D] = {0.125f, 0.125f, 0.125f, 0.125f};
@@ -414,14 +415,46 @@ static void ode_density_of_normal_data(void **state)
     }
 }
 
+/* The error that is told is how far the value moves: to what twice the steps give, and 16 times less with them in turn. */
+static void ode_tells_the_error_of_its_steps(void **state)
+{
+    (void)state;
+    enum { CHECKED = 8 };
+    law l = normal_law();
+    bfn_ode_likelihood r[3];
+    for (size_t k = 0; k < 3; k++) {
+        r[k] = ode_estimate(&l, CHECKED, (size_t)16 << k, BFN_TRACE_EXACT);
+        assert_int_equal(r[k].n_checked, CHECKED);
+        assert_int_equal(r[k].n_steps, 16 << k);
+        assert_int_equal(r[k].n_probes, 0);
+        assert_int_equal(r[k].n_evaluations, 4 * (16 << k) + 1); /* the check is not among them */
+        assert_true(r[k].eta == 1e-4);
+    }
+    print_message("      %.3e %.3e; moved %.3e\n", r[0].step_error, r[1].step_error, fabs(r[0].bound - r[1].bound));
+    assert_true(r[1].step_error > 1e-6);
+    assert_true(r[0].step_error / r[1].step_error > 10.0 && r[0].step_error / r[1].step_error < 25.0);
+    for (size_t k = 0; k < 2;
+         k++) /* a mean of signed differences is not larger than that of their sizes; here all go one way */
+        assert_true(fabs(fabs(r[k].bound - r[k + 1].bound) - r[k].step_error) < 0.02 * r[k].step_error);
+    bfn_ode_likelihood few = ode_estimate(&l, 3, 16, BFN_TRACE_HUTCHINSON);
+    assert_int_equal(few.n_checked, 3);
+    assert_int_equal(few.n_probes, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(equal_to_the_entropy),  cmocka_unit_test(above_the_entropy),
-        cmocka_unit_test(fewer_steps_cost_more), cmocka_unit_test(markov_chain),
-        cmocka_unit_test(honest_errors),         cmocka_unit_test(stops_at_the_precision),
-        cmocka_unit_test(batches_and_threads),   cmocka_unit_test(can_be_stopped),
-        cmocka_unit_test(ode_above_the_entropy), cmocka_unit_test(ode_density_of_normal_data),
+        cmocka_unit_test(equal_to_the_entropy),
+        cmocka_unit_test(above_the_entropy),
+        cmocka_unit_test(fewer_steps_cost_more),
+        cmocka_unit_test(markov_chain),
+        cmocka_unit_test(honest_errors),
+        cmocka_unit_test(stops_at_the_precision),
+        cmocka_unit_test(batches_and_threads),
+        cmocka_unit_test(can_be_stopped),
+        cmocka_unit_test(ode_above_the_entropy),
+        cmocka_unit_test(ode_density_of_normal_data),
+        cmocka_unit_test(ode_tells_the_error_of_its_steps),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

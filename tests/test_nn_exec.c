@@ -221,6 +221,45 @@ static float *gradients(const bfn__option *options, int n_threads, size_t *arena
     return grads;
 }
 
+/* One forward, several backwards, no gradients of weights: the gradient of the input is to the bit that of training. */
+static void gradient_of_the_input_alone(void **state)
+{
+    (void)state;
+    bfn_context *ctx = open_context(NULL, 2);
+    const bfn__option options[] = {{"n_layer", 2}, {"n_head", 2}, {"n_embd", 16}, {"seq_len", 8}};
+    bfn__net *net;
+    bfn__exec *whole, *alone;
+    assert_int_equal(bfn__net_create(ctx, &net, "gpt", options, N(options)), BFN_OK);
+    inputs x = make_inputs(net);
+    size_t n_in = BATCH * bfn__net_shown_size(net);
+    float *grads = calloc(x.arena, sizeof *grads), *out = calloc(2 * BATCH * x.out, sizeof *out),
+          *d_shown = calloc(2 * n_in, sizeof *d_shown);
+    bfn__exec_options o = {.batch = BATCH, .training = true};
+    assert_int_equal(bfn__exec_create(ctx, &whole, net, &o), BFN_OK);
+    o.input_only = true;
+    assert_int_equal(bfn__exec_create(ctx, &alone, net, &o), BFN_OK);
+    assert_int_equal(bfn__exec_set_params(whole, x.params), BFN_OK);
+    assert_int_equal(bfn__exec_set_params(alone, x.params), BFN_OK);
+    assert_int_equal(bfn__exec_forward(alone, BATCH, x.shown, x.t, out), BFN_OK);
+    for (int turn = 0; turn < 3; turn++) {
+        assert_int_equal(bfn__exec_forward(whole, BATCH, x.shown, x.t, out + BATCH * x.out), BFN_OK);
+        assert_int_equal(bfn__exec_backward(whole, BATCH, x.d_out, grads, d_shown), BFN_OK);
+        assert_int_equal(bfn__exec_backward(alone, BATCH, x.d_out, grads, d_shown + n_in), BFN_OK);
+        assert_memory_equal(out, out + BATCH * x.out, BATCH * x.out * sizeof *out);
+        assert_memory_equal(d_shown, d_shown + n_in, n_in * sizeof *d_shown);
+        for (size_t i = 0; i < BATCH * x.out; i++)
+            x.d_out[i] = x.d_out[i] * 0.5f + (float)(i % 7) - 3.0f;
+    }
+    free(grads);
+    free(out);
+    free(d_shown);
+    free_inputs(&x);
+    bfn__exec_destroy(whole);
+    bfn__exec_destroy(alone);
+    bfn__net_destroy(net);
+    bfn_context_destroy(ctx);
+}
+
 static void same_gradients_for_any_threads(void **state)
 {
     (void)state;
@@ -500,6 +539,7 @@ int main(void)
         cmocka_unit_test(same_bits_in_other_modes),
         cmocka_unit_test(modes_agree),
         cmocka_unit_test(same_gradients_for_any_threads),
+        cmocka_unit_test(gradient_of_the_input_alone),
         cmocka_unit_test(misuse_is_reported),
         cmocka_unit_test(memory),
         cmocka_unit_test(buffers_are_reused),

@@ -269,6 +269,35 @@ static void gradients_do_not_depend_on_threads(void **state)
     }
 }
 
+/* One forward, several backwards, no gradients of weights: the gradient of the input is to the bit that of training. */
+static void gradient_of_the_input_alone(void **state)
+{
+    (void)state;
+    static fixture whole, alone;
+    for (size_t k = 0; k < 2 * N(networks); k++) {
+        bfn__exec_options o = {.batch = BATCH, .training = true};
+        open_fixture(&whole, &networks[k / 2], 2, o);
+        o.input_only = true;
+        open_fixture(&alone, &networks[k / 2], 2, o);
+        if (k % 2 == 1) {
+            bfn__exec_set_dropout(whole.exec, 4, 9);
+            bfn__exec_set_dropout(alone.exec, 4, 9);
+        }
+        forward(&alone, 0, BATCH);
+        for (int turn = 0; turn < 3; turn++) {
+            forward(&whole, 0, BATCH);
+            assert_int_equal(bfn__exec_backward(whole.exec, BATCH, whole.d_out, whole.grads, whole.d_shown), BFN_OK);
+            assert_int_equal(bfn__exec_backward(alone.exec, BATCH, whole.d_out, alone.grads, alone.d_shown), BFN_OK);
+            assert_memory_equal(whole.out, alone.out, whole.n_out * sizeof *whole.out);
+            assert_memory_equal(whole.d_shown, alone.d_shown, BATCH * whole.in * sizeof *whole.d_shown);
+            for (size_t i = 0; i < whole.n_out; i++)
+                whole.d_out[i] = whole.d_out[i] * 0.5f + (float)(i % 7) - 3.0f;
+        }
+        close_fixture(&whole);
+        close_fixture(&alone);
+    }
+}
+
 static double weighted_sum(const fixture *f)
 {
     double sum = 0.0;
@@ -430,6 +459,7 @@ int main(void)
         cmocka_unit_test(same_bits_in_other_modes),
         cmocka_unit_test(modes_agree),
         cmocka_unit_test(gradients_do_not_depend_on_threads),
+        cmocka_unit_test(gradient_of_the_input_alone),
         cmocka_unit_test(dropout_is_a_function_of_seed_and_step),
         cmocka_unit_test(labels_stay_with_their_samples),
         cmocka_unit_test(running_takes_no_memory),

@@ -157,6 +157,7 @@ typedef struct bfn_bound {
     double bound, standard_error; /* transmission + reconstruction; sequences as samples */
     double nats, nats_error;      /* the same, in nats per sequence or image: bound ln 2 D */
     double transmission;          /* L^inf, or L^n */
+    size_t n_times;               /* as they were taken */
     double reconstruction;        /* L^r */
     /* Text: the same sequences under uni-, bi- and trigram models of the training split: what a bound must beat. */
     double ngram[3];
@@ -172,7 +173,7 @@ BFN_API BFN_MUST_CHECK bfn_status bfn_eval_bound(bfn_model *model, const char *d
 /* ---- likelihood under the probability-flow ODE (2404.15766; how: src/eval/ode_bound.c) ---- */
 
 /* The trace of the network's Jacobian, which the change of density needs at each step: by random signs (Hutchinson; unbiased, one backward pass a
- * probe), exact (one a number of the state: low dimensions), or, for discrete data, by what it would be for an ideal network: the trace
+ * probe after one forward pass for all), exact (one a number of the state: low dimensions), or, for discrete data, by what it would be for an ideal network: the trace
  * of the posterior's covariance. That needs no backward pass, but the result is a bound for the ideal network only: bits too high or
  * too low for one that is far from it. */
 typedef enum bfn_trace { BFN_TRACE_HUTCHINSON = 0, BFN_TRACE_EXACT = 1, BFN_TRACE_POSTERIOR = 2 } bfn_trace;
@@ -190,18 +191,25 @@ typedef struct bfn_ode_options {
     double precision;                                       /* as bfn_bound_options */
     int (*progress)(void *user, size_t done, size_t total); /* may be NULL; non-zero return stops: BFN_CANCELLED */
     void *user;
+    size_t n_checked; /* the first sequences are integrated again with twice the steps; 0: 8; at most a batch */
 } bfn_ode_options;
 
 #define BFN_ODE_OPTIONS_INIT                                                                                           \
     {                                                                                                                  \
-        sizeof(bfn_ode_options), BFN_SPLIT_TEST, 0, 0, BFN_TRACE_HUTCHINSON, 0, 0.0, 0, 0, 0.0, 0, 0                   \
+        sizeof(bfn_ode_options), BFN_SPLIT_TEST, 0, 0, BFN_TRACE_HUTCHINSON, 0, 0.0, 0, 0, 0.0, 0, 0, 0                \
     }
 
 /* Of the sampler that draws a state at t = 1 by the ODE and the data from the output distribution there. */
 typedef struct bfn_ode_likelihood {
     size_t n_sequences, n_positions, n_available;
     int reached;
-    size_t n_evaluations;         /* forward passes of the network, a sequence: one more a probe beyond the first */
+    size_t n_evaluations;     /* forward passes of the network, a sequence */
+    size_t n_steps, n_probes; /* as they were taken (n_probes: 0 without signs), like eta */
+    double eta;
+    /* How far the value of a sequence moves with twice the steps, in bits per position: the mean of the absolute differences over n_checked
+     * sequences. Where it is not small beside the standard error the steps are too coarse for the bound to mean anything. */
+    size_t n_checked;
+    double step_error;
     double bound, standard_error; /* on -log2 P(x), bits per position; of what: see bfn_bound */
     double nats, nats_error;      /* nats per sequence or image */
     double reconstruction;        /* bits per position */

@@ -174,6 +174,7 @@ static void summarise(const bound_work *w, size_t n, bfn_bound *result)
 {
     double nats_error, unused, nats = bfn__mean(w->values, n, &nats_error);
     double reconstruction = bfn__mean(w->reconstruction, n, &unused);
+    result->n_times = w->options->n_times;
     result->n_sequences = n;
     result->n_available = w->plan.n_available;
     result->n_positions = n * w->D;

@@ -18,6 +18,7 @@ enum {
     FIT_SEQUENCES = 1000,
     DEFAULT_ODE_SEQUENCES = 64,
     DEFAULT_ODE_STEPS = 40,
+    DEFAULT_CHECKED = 8,
     MOST_EXACT = 4096 /* numbers of a state whose trace is taken one by one */
 };
 static const double DEFAULT_ETA = 1e-4;
@@ -197,7 +198,7 @@ static int network_backward(void *user, size_t n, const float *d_out, float *d_s
 
 static bfn_status network_create(bfn_model *model, size_t batch, model_network *m)
 {
-    bfn__exec_options options = {.batch = batch, .precision = BFN__F32, .training = true};
+    bfn__exec_options options = {.batch = batch, .precision = BFN__F32, .training = true, .input_only = true};
     *m = (model_network){.model = model};
     m->grads = bfn__calloc(model->ctx, bfn__net_arena(model->net), sizeof *m->grads);
     bfn_status status =
@@ -256,6 +257,7 @@ static bfn_status check_ode(const bfn_model *model, bfn_ode_options *o)
     o->n_probes = o->n_probes > 0 ? o->n_probes : 1;
     o->eta = o->eta > 0.0 ? o->eta : DEFAULT_ETA;
     o->batch = o->batch > 0 ? o->batch : DEFAULT_BATCH;
+    o->n_checked = o->n_checked > 0 ? o->n_checked : DEFAULT_CHECKED;
     return check_precision(ctx, o->precision);
 }
 

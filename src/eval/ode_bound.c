@@ -29,9 +29,10 @@ typedef struct ode_work {
     void *data;                                /* [batch, D] */
     float *state, *noise;                      /* [batch, size] */
     float *shown, *out;                        /* [batch, D, width] */
-    double *t, *loss, *y, *ln_density;         /* [batch], [batch, D], [batch, size], [batch] */
+    double *t, *loss, *y, *ln_density, *finer; /* [batch], [batch, D], [batch, size], [batch], [batch] */
     double *values, *reconstruction, *density; /* [n_sequences], nats per position */
-    size_t first;
+    size_t first, n_checked, n_evaluations;
+    double moved; /* sum over the checked items of how far they move with twice the steps, nats per position */
     bool failed;
 } ode_work;
 
@@ -48,17 +49,18 @@ static bool allocate(ode_work *w)
     w->loss = bfn__calloc(ctx, w->batch * w->D, sizeof *w->loss);
     w->y = bfn__calloc(ctx, w->batch * w->size, sizeof *w->y);
     w->ln_density = bfn__calloc(ctx, w->batch, sizeof *w->ln_density);
+    w->finer = bfn__calloc(ctx, w->batch, sizeof *w->finer);
     w->values = bfn__calloc(ctx, w->plan.n_max, sizeof *w->values);
     w->reconstruction = bfn__calloc(ctx, w->plan.n_max, sizeof *w->reconstruction);
     w->density = bfn__calloc(ctx, w->plan.n_max, sizeof *w->density);
     return w->data && w->state && w->noise && w->shown && w->out && w->t && w->loss && w->y && w->ln_density &&
-           w->values && w->reconstruction && w->density;
+           w->finer && w->values && w->reconstruction && w->density;
 }
 
 static void release(ode_work *w)
 {
-    void *blocks[] = {w->data, w->state,      w->noise,  w->shown,          w->out,    w->t, w->loss,
-                      w->y,    w->ln_density, w->values, w->reconstruction, w->density};
+    void *blocks[] = {w->data, w->state,      w->noise,  w->shown,          w->out,     w->t,    w->loss,
+                      w->y,    w->ln_density, w->values, w->reconstruction, w->density, w->finer};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
         bfn__free(w->source->ctx, blocks[i]);
     bfn__network_field_destroy(w->field);
@@ -114,6 +116,23 @@ static double ln_posterior(const ode_work *w, size_t i)
     return -0.5 * (square + (double)w->size * (LN_2_PI + ln_variance));
 }
 
+/* The first items once more with twice the steps: what is still wrong with the steps. An estimate from half of them would be cheaper, but where the
+ * steps just suffice half of them do not, and it says nothing. */
+static bfn_status check_steps(ode_work *w, size_t n)
+{
+    bfn__ode finer = w->ode;
+    double *density = w->finer;
+    finer.n_steps = 2 * w->ode.n_steps;
+    n = n < w->options->n_checked ? n : w->options->n_checked;
+    for (size_t i = 0; i < n * w->size; i++)
+        w->y[i] = (double)w->state[i];
+    bfn_status status = bfn__ode_density(&finer, 0, n, w->y, density);
+    for (size_t i = 0; status == BFN_OK && i < n; i++)
+        w->moved += fabs(density[i] - w->ln_density[i]) / (double)w->D;
+    w->n_checked = n;
+    return status;
+}
+
 static bfn_status measure(void *user, size_t first, size_t n, double *values)
 {
     ode_work *w = user;
@@ -126,7 +145,11 @@ static bfn_status measure(void *user, size_t first, size_t n, double *values)
     bfn__parallel(s->ctx, n, reconstruct, w);
     if (w->failed)
         return bfn__fail(s->ctx, BFN_ERR_INPUT, "ode: an item holds a class that the model lacks");
+    size_t before = bfn__network_field_evaluations(w->field);
     status = bfn__ode_density(&w->ode, first, n, w->y, w->ln_density);
+    w->n_evaluations += bfn__network_field_evaluations(w->field) - before;
+    if (status == BFN_OK && first == 0)
+        status = check_steps(w, n);
     double D = (double)w->D, ln_sigma = s->flow->kind == BFN_DATA_DISCRETE ? 0.0 : log(bfn_flow_sigma(s->flow, 1.0));
     for (size_t i = 0; status == BFN_OK && i < n; i++) {
         values[i] = w->reconstruction[first + i] + (ln_posterior(w, i) - w->ln_density[i]) / D;
@@ -141,7 +164,12 @@ static void summarise(const ode_work *w, size_t n, bfn_ode_likelihood *result)
     result->n_sequences = n;
     result->n_available = w->plan.n_available;
     result->n_positions = n * w->D;
-    result->n_evaluations = bfn__network_field_evaluations(w->field) / (n > 0 ? n : 1) + 1;
+    result->n_evaluations = w->n_evaluations / (n > 0 ? n : 1) + 1;
+    result->n_steps = w->options->n_steps;
+    result->n_probes = w->options->trace == BFN_TRACE_HUTCHINSON ? w->options->n_probes : 0;
+    result->eta = w->source->flow->kind == BFN_DATA_DISCRETE ? 0.0 : w->options->eta;
+    result->n_checked = w->n_checked;
+    result->step_error = w->moved / (double)(w->n_checked > 0 ? w->n_checked : 1) / M_LN2;
     result->bound = nats / M_LN2;
     result->standard_error = error / M_LN2;
     result->nats = nats * (double)w->D;

@@ -5,8 +5,7 @@
  *   exact        v = each unit vector in turn
  *   posterior    sum_d (1 - |e_d|^2), the trace of the posterior's covariance of the one-hots: J itself for the ideal network (SPEC 1.4),
  *                not for another
- * v^T J comes by the chain of flow/vjp.h around the network's backward pass. A backward pass may use up what the forward pass kept, so each has a
- * forward pass before it.
+ * v^T J comes by the chain of flow/vjp.h around the network's backward pass. All products at a point share one forward pass.
  */
 #include "eval/ode_network.h"
 
@@ -171,10 +170,6 @@ bfn_status bfn__network_field_evaluate(void *field, size_t first, size_t n, doub
         posterior_trace(f, n, trace);
     for (size_t probe = 0; probe < f->n_probes; probe++) {
         probe_job job = {f, first, probe, t, trace};
-        if (probe > 0)
-            status = forward(f, first, n);
-        if (status != BFN_OK)
-            return status;
         bfn__parallel(f->ctx, n, begin_probe, &job);
         status = (bfn_status)f->network.backward(f->network.user, n, f->d_out, f->d_shown);
         if (status != BFN_OK)

@@ -6,7 +6,7 @@
 #include "eval/ode.h"
 
 /* A network that can be run backwards. forward as bfn_predict_fn; backward: d_shown [n,D,shown width] from d_out [n,D,output width], of
- * the newest forward, which had the same n; called once at most after each forward. Both: 0, or a bfn_status whose message is out. */
+ * the newest forward, which had the same n; called as often as there are probes. Both: 0, or a bfn_status whose message is out. */
 typedef struct bfn__network {
     void *user;
     int (*forward)(void *user, size_t first, size_t n, const double *t, const float *shown, float *out);

@@ -62,6 +62,8 @@ void bfn__exec_buffer(bfn__exec *e, size_t floats, size_t first, size_t last, fl
 {
     if (e->status != BFN_OK || (e->n_buffers == e->buffers_capacity && !grow_buffers(e)))
         return;
+    if (e->options.input_only && first < e->n_steps && last >= e->n_steps)
+        last = bfn__exec_times(e) - 1; /* kept for the next backward */
     e->buffers[e->n_buffers] = (bfn__buffer){floats, first, last, 0};
     e->owners[e->n_buffers] = where;
     e->n_buffers++;

@@ -71,6 +71,9 @@ typedef struct bfn__exec_options {
     size_t batch;             /* largest n given to forward, >= 1 */
     bfn__precision precision; /* BF16 falls back to f32 where the CPU lacks it; training is f32 */
     bool training;
+    /* training: for the gradient of the input alone. Products leave out their weights' (grads is scratch then), and a forward may have any number of
+     * backwards; takes more memory. */
+    bool input_only;
     /* for tests: */
     bool emulate_bf16; /* BF16 where the CPU lacks it: operands are rounded to bf16 and multiplied in f32 */
     bool packed;       /* products by oneDNN's primitives with packed weights even where dnnl_sgemm is faster */
@@ -97,7 +100,7 @@ void bfn__exec_set_labels(bfn__exec *exec, const int32_t *labels);
 /* shown float [n, shown_size], t double [n], out float [n, output_size]; 1 <= n <= batch. */
 bfn_status bfn__exec_forward(bfn__exec *exec, size_t n, const float *shown, const double *t, float *out);
 
-/* After a forward of the same n on a training exec. d_out [n, output_size]; grads: params arena that is ADDED to (accumulation);
+/* After a forward of the same n on a training exec, once (input_only: as often as wanted). d_out [n, output_size]; grads: params arena that is ADDED to (accumulation);
  * d_shown NULL or [n, shown_size]. */
 bfn_status bfn__exec_backward(bfn__exec *exec, size_t n, const float *d_out, float *grads, float *d_shown);
 

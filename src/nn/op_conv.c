@@ -405,9 +405,9 @@ void bfn__conv_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads)
     bfn__loop(e->n_threads, n, backward_added, &run);
     if (s->node.bias >= 0)
         e->k->column_sums(n, run.y->cols, run.sums, run.y->cols, bfn__exec_grad(e, grads, s->node.bias));
-    if (s->winograd)
+    if (s->winograd && !e->options.input_only)
         bfn__winograd_filter_gradient(e, s, n, grads);
-    else
+    else if (!e->options.input_only)
         backward_weights(&run);
     if (!bfn__wants_grad(e, s, 0))
         return;

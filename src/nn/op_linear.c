@@ -311,5 +311,6 @@ void bfn__linear_backward(bfn__exec *e, bfn__step *s, size_t n, float *grads)
     run.grads = grads;
     run.tile_rows = BFN__TILE_ROWS;
     bfn__loop(e->n_threads, bfn__ceil_div(n * e->values[s->out].rows, run.tile_rows), backward_rows, &run);
-    bfn__loop(e->n_threads, bfn__ceil_div(s->node.cols, GRAD_TILE), backward_weights, &run);
+    if (!e->options.input_only)
+        bfn__loop(e->n_threads, bfn__ceil_div(s->node.cols, GRAD_TILE), backward_weights, &run);
 }

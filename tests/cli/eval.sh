@@ -158,7 +158,7 @@ for trace in hutchinson posterior; do
     run eval bpd --model $model --data words.txt --ode --ode-steps 4 --sequences 8 --trace $trace --json
     expect 0
     quiet
-    grep -q "\"trace\": \"$trace\", .*\"evaluations\": 17, \"eta\": 0" out || fail "what the ODE took"
+    grep -q "\"trace\": \"$trace\", .*\"ode_steps\": 4, \"step_error\": [0-9.e-]*, \"steps_checked\": 8, \"evaluations\": 17, \"eta\": 0" out || fail "what the ODE took"
     cp out $trace
 done
 awk -F'[:,]' 'NR == FNR {a = $8; next} (a - $8) ^ 2 > 1 {exit 1}' first hutchinson ||
@@ -167,6 +167,7 @@ cmp -s hutchinson posterior && fail "two traces give the same"
 for row in "hutchinson upper bound" "posterior estimate   "; do
     run eval bpd --model $model --data words.txt --ode --ode-steps 2 --sequences 2 --trace ${row%% *}
     expect 0
+    grep -Eq "^  step error +[0-9.]+ +\(2 sequences moved so far with 4 steps instead of 2\)$" out || fail "the error of the steps"
     grep -Eq "^  ODE, ${row#* } +[0-9.]+ ± [0-9.]+ " out || fail "the ODE's row"
 done
 
