@@ -7,6 +7,7 @@
 
 #include "bfn/frechet.h"
 #include "eval/feature_file.h"
+#include "helper_fixture.h"
 #include "helper_graph.h"
 #include "io/file.h"
 #include "io/npz.h"
@@ -18,29 +19,19 @@
 #include <string.h>
 #include <unistd.h>
 
-static bfn_context *ctx;
-static char path[64];
+static char path[160]; /* a file of the test's own */
 
-static int set_up(void **state)
+static int begin(void **state)
 {
-    (void)state;
-    snprintf(path, sizeof path, "features-%ld.file", (long)getpid());
-    return bfn_context_create(&ctx, NULL) != BFN_OK;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    unlink(path);
-    bfn_context_destroy(ctx);
-    return 0;
+    int failed = setup_scratch(state);
+    snprintf(path, sizeof path, "%s", scratch("file"));
+    return failed;
 }
 
 static bfn_features *opened(const char *file)
 {
     bfn_features *f;
-    if (bfn_features_open(ctx, &f, file, NULL) != BFN_OK)
-        fail_msg("%s", bfn_errmsg(ctx));
+    assert_ok(bfn_features_open(ctx, &f, file, NULL));
     return f;
 }
 
@@ -61,15 +52,15 @@ static void naive_features(const char *file, const uint8_t *pixels, double *out)
     bfn__safetensors *st;
     bfn__feature_net d;
     bfn__net *net;
-    assert_int_equal(bfn__safetensors_open(ctx, &st, file), BFN_OK);
-    assert_int_equal(bfn__feature_net_read(ctx, st, file, &d), BFN_OK);
+    assert_ok(bfn__safetensors_open(ctx, &st, file));
+    assert_ok(bfn__feature_net_read(ctx, st, file, &d));
     assert_int_equal(bfn__layers_build(ctx, &net, d.height, d.width, d.channels, d.layers, d.n_layers, d.features),
                      BFN_OK);
     size_t arena = bfn__net_arena(net), D = bfn__net_shown_size(net);
     float *params = calloc(arena, sizeof *params);
     double *params64 = calloc(arena, sizeof *params64), *shown = calloc(D, sizeof *shown);
     assert_true(params && params64 && shown);
-    assert_int_equal(bfn__weights_read(ctx, st, net, "", false, params), BFN_OK);
+    assert_ok(bfn__weights_read(ctx, st, net, "", false, params));
     for (size_t i = 0; i < arena; i++)
         params64[i] = (double)params[i];
     for (size_t i = 0; i < D; i++)
@@ -98,7 +89,7 @@ static void check_shipped(const char *file, size_t H, size_t W, size_t C, double
     assert_null(strstr(info.distance, "FID"));
     for (size_t i = 0; i < N; i++)
         paint(i, H, W, C, pixels + i * H * W * C);
-    assert_int_equal(bfn_features_run(f, N, H, W, C, pixels, got), BFN_OK);
+    assert_ok(bfn_features_run(f, N, H, W, C, pixels, got));
     for (size_t i = 0; i < N; i++) {
         naive_features(file, pixels + i * H * W * C, want);
         for (size_t d = 0; d < MAX; d++) {
@@ -135,14 +126,14 @@ static void grey_and_batches(void **state)
     bfn_features *f = opened(BFN_SOURCE_DIR "/models/features-cifar10.safetensors"), *small;
     bfn_features_options o = BFN_FEATURES_OPTIONS_INIT;
     o.batch = 2;
-    assert_int_equal(bfn_features_open(ctx, &small, BFN_SOURCE_DIR "/models/features-cifar10.safetensors", &o), BFN_OK);
-    assert_int_equal(bfn_features_run(f, N, 32, 32, 3, colours, a), BFN_OK);
-    assert_int_equal(bfn_features_run(small, N, 32, 32, 1, grey, b), BFN_OK);
+    assert_ok(bfn_features_open(ctx, &small, BFN_SOURCE_DIR "/models/features-cifar10.safetensors", &o));
+    assert_ok(bfn_features_run(f, N, 32, 32, 3, colours, a));
+    assert_ok(bfn_features_run(small, N, 32, 32, 1, grey, b));
     for (size_t i = 0; i < N * F; i++)
         assert_true(fabsf(a[i] - b[i]) <= 1e-5f * (1.0f + fabsf(a[i])));
     bfn_feature_stats *stats;
-    assert_int_equal(bfn_feature_stats_create(ctx, &stats, F, 1), BFN_OK);
-    assert_int_equal(bfn_features_add(f, stats, N, 32, 32, 3, colours), BFN_OK);
+    assert_ok(bfn_feature_stats_create(ctx, &stats, F, 1));
+    assert_ok(bfn_features_add(f, stats, N, 32, 32, 3, colours));
     bfn_feature_stats_info info;
     bfn_feature_stats_get_info(stats, &info);
     assert_true(info.n == N && info.kept);
@@ -166,7 +157,7 @@ static void refuse(const char *json, const char *what)
         .name = "x", .dtype = BFN__DTYPE_F32, .rank = 1, .shape = {1}, .count = 1, .data = one, .bytes = 4};
     const bfn__st_entry metadata = {BFN__FEATURES_KEY, json};
     bfn_features *f;
-    assert_int_equal(bfn__safetensors_save(ctx, path, &tensor, 1, &metadata, 1), BFN_OK);
+    assert_ok(bfn__safetensors_save(ctx, path, &tensor, 1, &metadata, 1));
     assert_int_equal(bfn_features_open(ctx, &f, path, NULL), BFN_ERR_INPUT);
     if (strstr(bfn_errmsg(ctx), what) == NULL)
         fail_msg("message \"%s\" does not say \"%s\"", bfn_errmsg(ctx), what);
@@ -259,8 +250,8 @@ static void write_set(const char *folder, const char *prefix, uint8_t n, size_t 
 static void a_classifier_learns(void **state)
 {
     (void)state;
-    char folder[] = "classifier-XXXXXX";
-    assert_non_null(mkdtemp(folder));
+    char folder[160];
+    snprintf(folder, sizeof folder, "%s", scratch("."));
     write_set(folder, "train", TRAIN, 1);
     write_set(folder, "t10k", TEST, 2);
     bfn_classifier_options o = BFN_CLASSIFIER_OPTIONS_INIT;
@@ -270,8 +261,7 @@ static void a_classifier_learns(void **state)
     o.epochs = 8;
     o.progress = count_steps;
     o.user = &steps;
-    if (bfn_classifier_train(ctx, folder, path, &o, &accuracy) != BFN_OK)
-        fail_msg("%s", bfn_errmsg(ctx));
+    assert_ok(bfn_classifier_train(ctx, folder, path, &o, &accuracy));
     assert_int_equal(steps, TRAIN / 16 * 8);
     assert_true(accuracy > 0.95);
     bfn_features *f = opened(path);
@@ -284,7 +274,7 @@ static void a_classifier_learns(void **state)
     bfn_images_info set;
     const size_t n[] = {TRAIN + TEST, TRAIN, TEST};
     for (int part = 0; part < 3; part++) {
-        assert_int_equal(bfn_images_open(ctx, &images, folder, (bfn_image_part)part), BFN_OK);
+        assert_ok(bfn_images_open(ctx, &images, folder, (bfn_image_part)part));
         bfn_images_get_info(images, &set);
         assert_true(set.n == n[part] && set.n_test == TEST && set.height == SIDE && set.channels == 1);
         assert_non_null(bfn_images_item(images, set.n - 1));
@@ -296,16 +286,13 @@ static void a_classifier_learns(void **state)
     assert_int_equal(access(path, F_OK), -1);
     o.learning_rate = 2.0;
     assert_int_equal(bfn_classifier_train(ctx, folder, path, &o, &accuracy), BFN_ERR_ARGUMENT);
-    char command[64];
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    assert_int_equal(system(command), 0);
 }
 
 /* ---- arrays of pictures ---- */
 
 static void save_array(bfn__dtype dtype, int rank, const size_t *shape, const void *data)
 {
-    assert_int_equal(bfn__npy_save(ctx, path, dtype, rank, shape, data), BFN_OK);
+    assert_ok(bfn__npy_save(ctx, path, dtype, rank, shape, data));
 }
 
 static void arrays(void **state)
@@ -318,14 +305,14 @@ static void arrays(void **state)
     bfn_images *images;
     bfn_images_info info;
     save_array(BFN__DTYPE_U8, 4, colours, pixels);
-    assert_int_equal(bfn_images_open(ctx, &images, path, BFN_IMAGES_ALL), BFN_OK);
+    assert_ok(bfn_images_open(ctx, &images, path, BFN_IMAGES_ALL));
     bfn_images_get_info(images, &info);
     assert_true(info.n == 2 && info.height == 3 && info.width == 4 && info.channels == 3 &&
                 strlen(info.checksum) == 64);
     assert_memory_equal(bfn_images_item(images, 1), pixels + 36, 36);
     bfn_images_close(images);
     save_array(BFN__DTYPE_U8, 3, grey, pixels);
-    assert_int_equal(bfn_images_open(ctx, &images, path, BFN_IMAGES_OF_TRAIN), BFN_OK);
+    assert_ok(bfn_images_open(ctx, &images, path, BFN_IMAGES_OF_TRAIN));
     bfn_images_get_info(images, &info);
     assert_true(info.n == 6 && info.channels == 1);
     bfn_images_close(images);
@@ -341,8 +328,8 @@ static void arrays(void **state)
                                   .count = sizeof pixels,
                                   .data = pixels,
                                   .bytes = sizeof pixels};
-    assert_int_equal(bfn__npz_save(ctx, path, &named, 1, true), BFN_OK);
-    assert_int_equal(bfn_images_open(ctx, &images, path, BFN_IMAGES_ALL), BFN_OK);
+    assert_ok(bfn__npz_save(ctx, path, &named, 1, true));
+    assert_ok(bfn_images_open(ctx, &images, path, BFN_IMAGES_ALL));
     assert_memory_equal(bfn_images_item(images, 0), pixels, 36);
     bfn_images_close(images);
     assert_int_equal(bfn_images_open(ctx, &images, "absent", BFN_IMAGES_ALL), BFN_ERR_NOT_FOUND);
@@ -350,12 +337,11 @@ static void arrays(void **state)
 
 int main(void)
 {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, teardown_scratch)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(shipped_networks),
-        cmocka_unit_test(grey_and_batches),
-        cmocka_unit_test(descriptions_that_are_refused),
-        cmocka_unit_test(a_classifier_learns),
-        cmocka_unit_test(arrays),
+        TEST(shipped_networks),    TEST(grey_and_batches), TEST(descriptions_that_are_refused),
+        TEST(a_classifier_learns), TEST(arrays),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+#undef TEST
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "bfn/frechet.h"
 #include "eval/feature_stats.h"
+#include "helper_fixture.h"
 #include "io/npz.h"
 
 #include <math.h>
@@ -18,22 +19,13 @@
 #include <string.h>
 #include <unistd.h>
 
-static bfn_context *ctx;
-static char path[64];
+static char path[160]; /* a file of the test's own */
 
-static int set_up(void **state)
+static int begin(void **state)
 {
-    (void)state;
-    snprintf(path, sizeof path, "frechet-%ld.npz", (long)getpid());
-    return bfn_context_create(&ctx, NULL) != BFN_OK;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    unlink(path);
-    bfn_context_destroy(ctx);
-    return 0;
+    int failed = setup_scratch(state);
+    snprintf(path, sizeof path, "%s", scratch("stats.npz"));
+    return failed;
 }
 
 /* n samples of D features: normals of the seed through x = mean + A z, A [D,D]; NULL: the identity. */
@@ -56,8 +48,8 @@ static float *draw(uint64_t seed, size_t n, size_t D, double mean, const double 
 static bfn_feature_stats *stats_of(size_t n, size_t D, const float *x, int keep)
 {
     bfn_feature_stats *s;
-    assert_int_equal(bfn_feature_stats_create(ctx, &s, D, keep), BFN_OK);
-    assert_int_equal(bfn_feature_stats_add(s, n, x), BFN_OK);
+    assert_ok(bfn_feature_stats_create(ctx, &s, D, keep));
+    assert_ok(bfn_feature_stats_add(s, n, x));
     return s;
 }
 
@@ -77,23 +69,21 @@ static void write_stats(size_t n_mu, const double *mu, size_t rows, size_t cols,
                                         .count = rows * cols,
                                         .data = sigma,
                                         .bytes = 8 * rows * cols}};
-    assert_int_equal(bfn__npz_save(ctx, path, tensors, 2, false), BFN_OK);
+    assert_ok(bfn__npz_save(ctx, path, tensors, 2, false));
 }
 
 static bfn_feature_stats *loaded(size_t D, const double *mu, const double *sigma)
 {
     bfn_feature_stats *s;
     write_stats(D, mu, D, D, sigma);
-    if (bfn_feature_stats_load(ctx, &s, path) != BFN_OK)
-        fail_msg("%s", bfn_errmsg(ctx));
+    assert_ok(bfn_feature_stats_load(ctx, &s, path));
     return s;
 }
 
 static bfn_frechet distance(const bfn_feature_stats *a, const bfn_feature_stats *b)
 {
     bfn_frechet r;
-    if (bfn_eval_frechet(ctx, a, b, NULL, &r) != BFN_OK)
-        fail_msg("%s", bfn_errmsg(ctx));
+    assert_ok(bfn_eval_frechet(ctx, a, b, NULL, &r));
     return r;
 }
 
@@ -241,7 +231,7 @@ static void kernel_distance_of_tiny_sets(void **state)
     bfn_frechet_options o = BFN_FRECHET_OPTIONS_INIT;
     o.kernel_subset = M;
     bfn_frechet r;
-    assert_int_equal(bfn_eval_frechet(ctx, a, b, &o, &r), BFN_OK);
+    assert_ok(bfn_eval_frechet(ctx, a, b, &o, &r));
     near(r.kernel, want, 1e-12);
     assert_true(isnan(r.kernel_error) && r.n_subsets == 1 && r.subset == M);
     o.kernel_subset = M + 1;
@@ -310,15 +300,15 @@ static void streams_and_merges(void **state)
     bfn_feature_stats *whole = stats_of(N, D, x, 1), *parts = stats_of(3, D, x, 1), *rest, *empty;
     check_moments(whole, N, mean, cov);
     for (size_t i = 3; i < 300; i += 99)
-        assert_int_equal(bfn_feature_stats_add(parts, 99, x + i * D), BFN_OK);
+        assert_ok(bfn_feature_stats_add(parts, 99, x + i * D));
     rest = stats_of(N - 300, D, x + 300 * D, 1);
-    assert_int_equal(bfn_feature_stats_create(ctx, &empty, D, 1), BFN_OK);
-    assert_int_equal(bfn_feature_stats_merge(parts, empty), BFN_OK);
-    assert_int_equal(bfn_feature_stats_merge(parts, rest), BFN_OK);
+    assert_ok(bfn_feature_stats_create(ctx, &empty, D, 1));
+    assert_ok(bfn_feature_stats_merge(parts, empty));
+    assert_ok(bfn_feature_stats_merge(parts, rest));
     check_moments(parts, N, mean, cov);
     assert_memory_equal(parts->kept, x, N * D * sizeof *x);
     bfn_feature_stats *plain = stats_of(N, D, x, 0);
-    assert_int_equal(bfn_feature_stats_merge(parts, plain), BFN_OK);
+    assert_ok(bfn_feature_stats_merge(parts, plain));
     bfn_feature_stats_info info;
     bfn_feature_stats_get_info(parts, &info);
     assert_true(info.n == 2 * N && !info.kept && info.n_features == D);
@@ -337,14 +327,14 @@ static void saved_and_loaded(void **state)
     double mean[D] = {0}, cov[D * D] = {0};
     moments_of(N, D, x, mean, cov);
     bfn_feature_stats *s = stats_of(N, D, x, 1), *back;
-    assert_int_equal(bfn_feature_stats_save(s, path, network), BFN_OK);
-    assert_int_equal(bfn_feature_stats_load(ctx, &back, path), BFN_OK);
+    assert_ok(bfn_feature_stats_save(s, path, network));
+    assert_ok(bfn_feature_stats_load(ctx, &back, path));
     check_moments(back, N, mean, cov);
     bfn_feature_stats_info info;
     bfn_feature_stats_get_info(back, &info);
     assert_true(info.n == N && !info.kept && strlen(info.checksum) == 64);
     assert_string_equal(info.network, network);
-    assert_int_equal(bfn_feature_stats_merge(back, s), BFN_OK);
+    assert_ok(bfn_feature_stats_merge(back, s));
     assert_int_equal(back->n, 2 * N);
     bfn_feature_stats_destroy(s);
     bfn_feature_stats_destroy(back);
@@ -384,7 +374,7 @@ static void bad_files(void **state)
     refuse("\"mu\" at number 1 is not finite");
     const bfn__st_tensor alone = {
         .name = "mu", .dtype = BFN__DTYPE_F64, .rank = 1, .shape = {3}, .count = 3, .data = mu, .bytes = 24};
-    assert_int_equal(bfn__npz_save(ctx, path, &alone, 1, false), BFN_OK);
+    assert_ok(bfn__npz_save(ctx, path, &alone, 1, false));
     refuse("no array \"sigma\"");
     FILE *file = fopen(path, "w");
     assert_non_null(file);
@@ -404,7 +394,7 @@ static void bad_calls(void **state)
     bfn_feature_stats *two = stats_of(3, 2, x, 1), *four, *file = loaded(2, mu, sigma), *one = stats_of(1, 2, x, 1);
     bfn_frechet r;
     assert_int_equal(bfn_feature_stats_create(ctx, &four, 0, 0), BFN_ERR_ARGUMENT);
-    assert_int_equal(bfn_feature_stats_create(ctx, &four, 4, 0), BFN_OK);
+    assert_ok(bfn_feature_stats_create(ctx, &four, 4, 0));
     assert_int_equal(bfn_feature_stats_add(four, 2, x), BFN_ERR_DIVERGED);
     assert_int_equal(four->n, 0);
     assert_int_equal(bfn_eval_frechet(ctx, two, four, NULL, &r), BFN_ERR_ARGUMENT);
@@ -420,18 +410,20 @@ static void bad_calls(void **state)
 
 int main(void)
 {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, teardown_scratch)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(commuting_covariances),
-        cmocka_unit_test(covariances_that_do_not_commute),
-        cmocka_unit_test(singular_covariances),
-        cmocka_unit_test(few_samples),
-        cmocka_unit_test(standard_error_is_the_spread),
-        cmocka_unit_test(kernel_distance_of_tiny_sets),
-        cmocka_unit_test(kernel_distance_has_no_bias),
-        cmocka_unit_test(streams_and_merges),
-        cmocka_unit_test(saved_and_loaded),
-        cmocka_unit_test(bad_files),
-        cmocka_unit_test(bad_calls),
+        TEST(commuting_covariances),
+        TEST(covariances_that_do_not_commute),
+        TEST(singular_covariances),
+        TEST(few_samples),
+        TEST(standard_error_is_the_spread),
+        TEST(kernel_distance_of_tiny_sets),
+        TEST(kernel_distance_has_no_bias),
+        TEST(streams_and_merges),
+        TEST(saved_and_loaded),
+        TEST(bad_files),
+        TEST(bad_calls),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+#undef TEST
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
