@@ -3,7 +3,7 @@
  * The record becomes the options of bfn sample through a closed table, so that a file cannot name any other option (where to write, say); each
  * value is judged by the same parser. The new file goes to a folder of its own for temporary files, which is removed.
  */
-#include "sample_run.h"
+#include "cmd_sample.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -4,7 +4,9 @@
  * Sample i of a seed is the same whatever --n, --batch and --threads are, so --first continues where an earlier call ended. Samples are
  * made in chunks and written as they come; .npy needs its whole array first.
  */
-#include "sample_run.h"
+#include "cmd_sample.h"
+#include "sample_pictures.h"
+#include "sample_record.h"
 #include "signals.h"
 
 #include <errno.h>
@@ -145,21 +147,6 @@ static int on_step(void *user, const bfn_sample_step *step)
     return 0;
 }
 
-void sample_end_counting(sample_run *r)
-{
-    if (r->counted)
-        fputs("\r\033[K", stderr);
-    r->counted = false;
-}
-
-int sample_failure(sample_run *r, bfn_status status)
-{
-    sample_end_counting(r);
-    if (status == BFN_CANCELLED && cli_signals_caught() != 0) /* who asked for it knows */
-        return cli_signals_caught() == SIGTERM ? CLI_EXIT_SIGTERM : CLI_EXIT_SIGINT;
-    return cli_fail(r->command, r->ctx, status);
-}
-
 static int sample_chunks(sample_run *r)
 {
     bool whole = r->format == FORMAT_NPY;
@@ -181,13 +168,6 @@ static int sample_chunks(sample_run *r)
         return 0;
     bfn_status status = bfn_samples_save_npy(r->ctx, r->v->out, &r->info.flow, r->v->n, r->info.positions, r->samples);
     return status == BFN_OK ? 0 : sample_failure(r, status);
-}
-
-int sample_no_memory(const sample_run *r)
-{
-    fprintf(stderr, "bfn %s: out of memory: %zu samples of %zu positions\n", r->command->name, r->v->n,
-            r->info.positions);
-    return BFN_ERR_MEMORY;
 }
 
 static int prepare_infill(sample_run *r)

@@ -4,7 +4,8 @@
  * made of what the network believes after each row of the plan (at most 64 samples and about 100 frames of it); its strip shows for
  * a few samples the state above and the belief below, at ten times.
  */
-#include "sample_run.h"
+#include "sample_pictures.h"
+#include "sample_record.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

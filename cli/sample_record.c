@@ -3,7 +3,7 @@
  * Keys are those of bfn/record.h, and for what is this command's own the names of its options. What has no influence on the samples (batch,
  * threads) is not there, so that files are the same for all of them. cmd_repro.c has the way back.
  */
-#include "sample_run.h"
+#include "sample_record.h"
 
 #include <stdio.h>
 #include <stdlib.h>

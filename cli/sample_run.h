@@ -1,4 +1,4 @@
-/* sample_run.h: a run of bfn sample, shared by its two halves: text (cmd_sample.c) and pictures (sample_pictures.c). */
+/* sample_run.h: a run of bfn sample: what was asked for, what it needs while it goes, and how it fails. The parts of the command build on it. */
 #ifndef BFN_CLI_SAMPLE_RUN_H
 #define BFN_CLI_SAMPLE_RUN_H
 
@@ -69,25 +69,5 @@ enum { SAMPLE_CHUNK_BATCHES = 4 };
 void sample_end_counting(sample_run *r);
 int sample_failure(sample_run *r, bfn_status status);
 int sample_no_memory(const sample_run *r);
-
-/* The whole of bfn sample. The exit code. */
-int sample_run_values(const cli_command *command, sample_values *v);
-extern const cli_option sample_options[];
-extern const size_t sample_n_options;
-#define SAMPLE_VALUES_INIT                                                                                             \
-    {                                                                                                                  \
-        .n = 1, .batch = 8, .seed = 1, .label = SIZE_MAX, .format = FORMAT_AUTO, .solver = CLI_SOLVER_VALUES_INIT      \
-    }
-
-/* ---- sample_record.c ---- */
-/* Fills r->record: everything that the samples depend on, under names that bfn repro reads. The exit code. */
-int sample_record(sample_run *r);
-/* FILE.json beside FILE, for formats that have no place of their own; nothing beside what is no regular file. The exit code. */
-int sample_record_beside(sample_run *r);
-
-/* Everything after loading, for a model of images. The exit code. */
-int sample_pictures(sample_run *r);
-/* For the sampler's callback: remember a row for the film. */
-void sample_pictures_step(sample_run *r, const bfn_sample_step *step);
 
 #endif
