@@ -185,8 +185,10 @@ const cli_command cli_command_train = {
     "Progress goes to standard error: a bar on a terminal, a line every few seconds elsewhere.\n"
     "Ctrl-C ends the running step, saves and exits with 130 (SIGTERM: 143); a second one stops at once.\n"
     "FOLDER/best.safetensors has the lowest validation bound, FOLDER/last.safetensors the newest state;\n"
-    "both can be sampled from (bfn sample), and --resume goes on from the latter. FOLDER/loss.svg is a plot of the\n"
-    "losses that is drawn anew as it runs; FOLDER/samples.txt or samples.png shows samples of the averaged weights.",
+    "both can be sampled from (bfn sample), and --resume goes on from the latter, or, where it is damaged, from the "
+    "one\n"
+    "before, FOLDER/step-N.safetensors (train.keep: how many there are). FOLDER/loss.svg is a plot of the losses that "
+    "is drawn anew as it runs; FOLDER/samples.txt or samples.png shows samples of the averaged weights.",
     options,
     sizeof options / sizeof options[0],
     "  bfn train configs/text8-tiny.yaml --data book.txt --out runs/book\n"

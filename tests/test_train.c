@@ -1,4 +1,5 @@
 /* test_train.c: training: resuming exactly, divergence, a full disk, locks, what a resumed run may not change. */
+#include "bfn/tensors.h"
 #include "bfn/train.h"
 #include "helper_io.h"
 #include "helper_train.h"
@@ -147,6 +148,74 @@ static void test_resume_refuses_differences(void **p)
     assert_int_equal(train(s, "a", NULL, 1, longer, 1), BFN_OK);
 }
 
+/* Whatever makes it another network or other data is refused by its name, and the folder stays as it was. */
+static void test_resume_refuses_other_networks(void **p)
+{
+    static const struct {
+        const char *set[3];
+        size_t n;
+        const char *words;
+    } others[] = {
+        {{"network.n_layer=2"}, 1, "network.n_layer: the run was started with 1, found 2"},
+        {{"network.n_head=4"}, 1, "network.n_head: the run was started with 2, found 4"},
+        {{"network.n_embd=32"}, 1, "network.n_embd: the run was started with 16, found 32"},
+        {{"network.skip=0"}, 1, "network.skip: the run was started with 1, found 0"},
+        {{"network.bias=0"}, 1, "network.bias: the run was started with 1, found 0"},
+        {{"network.dropout=0.5"}, 1, "network.dropout: the run was started with 0, found 0.5"},
+        {{"network.vocab_size=30"}, 1, "network.vocab_size: found 30, the number of classes is 27"},
+        {{"network.class=unet_vdm"}, 1, "network.class: the run was started with gpt, found unet_vdm"},
+        {{"data.alphabet=chars"}, 1, "data.alphabet: the run was started with text8, found chars"},
+        {{"data.seq_len=8"}, 1, "data.seq_len: the run was started with 16, found 8"},
+        {{"data.fractions=0.8,0.1,0.1"}, 1, "data.fractions: the run was started with [0.9, 0.05, 0.05]"},
+        {{"flow.n_classes=30"}, 1, "flow.n_classes: the run was started with 27, found 30"},
+        {{"flow.max_sqrt_beta=1"}, 1, "flow.max_sqrt_beta: the run was started with 0.75, found 1"},
+        {{"flow.kind=continuous"}, 1, "flow.kind: the run was started with discrete, found continuous"},
+        {{"data.kind=image"}, 1, "data.kind: the run was started with text, found image"},
+        {{"data.kind=image", "network.class=unet_vdm", "flow.kind=continuous"},
+         3,
+         "data.kind: the run was started with text, found image"},
+    };
+    training *s = *p;
+    watcher half = {.stop_at = 4};
+    char path[PATH_BYTES], command[3 * PATH_BYTES];
+    assert_int_equal(train(s, "a", &half, 0, NULL, 0), BFN_CANCELLED);
+    path_in(s, "a", path);
+    snprintf(command, sizeof command, "cp -r %s %s.before", path, path);
+    assert_int_equal(system(command), 0);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        bfn_status status = train(s, "a", NULL, 1, others[i].set, others[i].n);
+        if (status != BFN_ERR_ARGUMENT || strstr(bfn_errmsg(s->ctx), others[i].words) == NULL)
+            fail_msg("%s: status %d, %s", others[i].set[0], (int)status, bfn_errmsg(s->ctx));
+    }
+    snprintf(command, sizeof command, "diff -r %s %s.before", path, path);
+    assert_int_equal(system(command), 0);
+}
+
+/* A checkpoint that was rounded is no state of that run: it may be sampled from, not trained on. */
+static void test_resume_refuses_rounded_numbers(void **p)
+{
+    training *s = *p;
+    watcher half = {.stop_at = 4};
+    char path[2][PATH_BYTES];
+    static const bfn_numbers numbers[] = {BFN_NUMBERS_BF16, BFN_NUMBERS_F16};
+    static const char *const words[] = {"\" is BF16, a training goes on from F32",
+                                        "\" is F16, a training goes on from F32"};
+    assert_int_equal(train(s, "a", &half, 0, NULL, 0), BFN_CANCELLED);
+    path_in(s, "a/last.safetensors", path[0]);
+    path_in(s, "whole", path[1]);
+    assert_int_equal(rename(path[0], path[1]), 0);
+    for (size_t i = 0; i < 2; i++) {
+        bfn_convert_options o = BFN_CONVERT_OPTIONS_INIT;
+        o.numbers = numbers[i];
+        assert_int_equal(bfn_convert(s->ctx, path[1], path[0], &o), BFN_OK);
+        assert_int_equal(train(s, "a", NULL, 1, NULL, 0), BFN_ERR_INPUT);
+        assert_non_null(strstr(bfn_errmsg(s->ctx), words[i]));
+        assert_non_null(strstr(bfn_errmsg(s->ctx), "a/last.safetensors"));
+    }
+    assert_int_equal(rename(path[1], path[0]), 0);
+    assert_int_equal(train(s, "a", NULL, 1, NULL, 0), BFN_OK);
+}
+
 static void test_divergence(void **p)
 {
     training *s = *p;
@@ -201,7 +270,7 @@ static void test_full_disk(void **p)
     assert_int_equal(status, BFN_ERR_WRITE);
     assert_non_null(strstr(s->log, "no checkpoint"));
     assert_true(same_bytes(s, "a/last.safetensors", "a/kept.safetensors"));
-    snprintf(command, sizeof command, "test $(ls -A %s | wc -l) -eq 8", path); /* no temporary file is left */
+    snprintf(command, sizeof command, "! ls -A %s | grep -q tmp-", path); /* no temporary file is left */
     assert_int_equal(system(command), 0);
     assert_int_equal(train(s, "a", NULL, 1, NULL, 0), BFN_OK); /* there is room again: it goes on from the old one */
 }
@@ -264,6 +333,64 @@ static void test_keep(void **p)
     assert_int_equal(train(s, "a", &w, 1, NULL, 0), BFN_OK);
     assert_non_null(strstr(s->log, "step-000000018"));
     assert_int_equal(w.last_step, 20);
+}
+
+static bool is_there(const training *s, const char *name)
+{
+    char path[PATH_BYTES];
+    path_in(s, name, path);
+    return access(path, F_OK) == 0;
+}
+
+/* Of three that are to be kept beside the newest two, one is damaged: the run that goes on keeps it no place. */
+static void test_damaged_files_do_not_count(void **p)
+{
+    training *s = *p;
+    char path[PATH_BYTES];
+    const char *set[] = {"train.keep=3", "train.checkpoint_every=3", "train.valid_every=0"};
+    watcher half = {.stop_at = 13};
+    assert_int_equal(train(s, "a", &half, 0, set, 3), BFN_CANCELLED); /* last: 13; kept: 9, 12 */
+    path_in(s, "a/step-000000012.safetensors", path);
+    FILE *f = fopen(path, "r+b");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, -3, SEEK_END), 0); /* in the numbers: only its checksum tells */
+    int c = getc(f);
+    assert_int_equal(fseek(f, -3, SEEK_END), 0);
+    assert_int_equal(putc(c ^ 1, f), c ^ 1);
+    assert_int_equal(fclose(f), 0);
+    watcher rest = {.stop_at = 14};
+    assert_int_equal(train(s, "a", &rest, 1, NULL, 0),
+                     BFN_CANCELLED); /* last: 14; kept: 13 and, past the damaged 12, 9 */
+    assert_true(is_there(s, "a/step-000000009.safetensors"));
+    assert_true(is_there(s, "a/step-000000013.safetensors"));
+    assert_non_null(strstr(s->log, "step-000000012.safetensors: the file is damaged"));
+    assert_int_equal(train(s, "a", NULL, 1, NULL, 0), BFN_OK); /* last: 20; kept: 15 and 18 */
+    assert_true(is_there(s, "a/step-000000015.safetensors"));
+    assert_true(is_there(s, "a/step-000000018.safetensors"));
+    for (int step = 9; step <= 13; step++) {
+        char name[64];
+        snprintf(name, sizeof name, "a/step-%09d.safetensors", step);
+        assert_false(is_there(s, name));
+    }
+}
+
+/* Without a word about it, a run whose newest checkpoint is damaged goes on from the one before. */
+static void test_two_are_kept(void **p)
+{
+    training *s = *p;
+    char path[PATH_BYTES];
+    const char *set[] = {"train.valid_every=0"}; /* no best.safetensors to help */
+    watcher w = {0};
+    assert_int_equal(train(s, "a", NULL, 0, set, 1), BFN_OK);
+    assert_int_equal(train(s, "whole", NULL, 0, set, 1), BFN_OK);
+    assert_true(is_there(s, "a/step-000000014.safetensors"));
+    assert_false(is_there(s, "a/step-000000007.safetensors"));
+    path_in(s, "a/last.safetensors", path);
+    assert_int_equal(truncate(path, 1000), 0);
+    assert_int_equal(train(s, "a", &w, 1, NULL, 0), BFN_OK);
+    assert_non_null(strstr(s->log, "going on from"));
+    assert_int_equal(w.last_step, 20);
+    assert_true(same_bytes(s, "a/last.safetensors", "whole/last.safetensors"));
 }
 
 static void test_bad_requests(void **p)
@@ -380,11 +507,15 @@ int main(void)
         TEST(test_resume_is_exact),
         TEST(test_dropout),
         TEST(test_resume_refuses_differences),
+        TEST(test_resume_refuses_other_networks),
+        TEST(test_resume_refuses_rounded_numbers),
         TEST(test_divergence),
         TEST(test_unwritable_checkpoint),
         TEST(test_full_disk),
         TEST(test_lock),
         TEST(test_keep),
+        TEST(test_damaged_files_do_not_count),
+        TEST(test_two_are_kept),
         TEST(test_bad_requests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -332,6 +332,26 @@ static void test_refusals(void **p)
     const char *mirrored[] = {"data.flip=false"};
     assert_int_equal(train(s, "a", continuous, &w, 1, mirrored, 1), BFN_ERR_ARGUMENT);
     assert_non_null(strstr(bfn_errmsg(s->ctx), "data.flip: the run was started with true, found false"));
+    const struct {
+        const char *set, *message;
+    } others[] = {
+        {"network.class=unet_adm", "network.class: the run was started with unet_vdm, found unet_adm"},
+        {"network.n_blocks=2", "network.n_blocks: the run was started with 1, found 2"},
+        {"network.embedding_dim=16", "network.embedding_dim: the run was started with 8, found 16"},
+        {"flow.kind=discretised", "flow.kind: the run was started with continuous, found discretised"},
+        {"flow.n_classes=16", "flow.n_classes: the run was started with 0, found 16"},
+        {"data.height=16", "data.height: the run was started with 8, found 16"},
+        {"data.kind=text", "data.kind: the run was started with image, found text"},
+    };
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        assert_int_equal(train(s, "a", continuous, &w, 1, &others[i].set, 1), BFN_ERR_ARGUMENT);
+        if (strstr(bfn_errmsg(s->ctx), others[i].message) == NULL)
+            fail_msg("%s: \"%s\" does not say \"%s\"", others[i].set, bfn_errmsg(s->ctx), others[i].message);
+    }
+    assert_int_equal(train(s, "b", labelled, &w, 0, NULL, 0), BFN_CANCELLED);
+    const char *levels[] = {"network.channel_mult=1,1,1"};
+    assert_int_equal(train(s, "b", labelled, &w, 1, levels, 1), BFN_ERR_ARGUMENT);
+    assert_non_null(strstr(bfn_errmsg(s->ctx), "network.channel_mult.2: the run was started with 0, found 1"));
     images_write_idx(s->folder, 41, 8, 8, 8);
     assert_int_equal(train(s, "a", continuous, &w, 1, NULL, 0), BFN_ERR_ARGUMENT);
     assert_non_null(strstr(bfn_errmsg(s->ctx), "the run was started with data of sha256"));

@@ -388,6 +388,18 @@ static bool is_implied(const bfn__config *config, const char *key)
     return false;
 }
 
+void bfn__config_forget_implied(bfn__config *config)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < config->network.n_options; i++) {
+        if (is_implied(config, config->network.keys[i]))
+            continue;
+        memmove(config->network.keys[kept], config->network.keys[i], BFN__CONFIG_MAX_KEY);
+        config->network.values[kept++] = config->network.values[i];
+    }
+    config->network.n_options = kept;
+}
+
 static bfn_status imply_option(bfn_context *ctx, bfn__config *config, const implied_option *option)
 {
     char text[BFN__NUMBER_TEXT_MAX], found[BFN__NUMBER_TEXT_MAX];
@@ -617,7 +629,13 @@ static bfn_status compare_options(bfn_context *ctx, const bfn__config *stored, c
     return BFN_OK;
 }
 
-bfn_status bfn__config_compare(bfn_context *ctx, const bfn__config *stored, const bfn__config *given)
+/* A size that is still to be taken from the data. */
+static bool is_left_open(const bfn__field *field, const char *is)
+{
+    return field->type == BFN__FIELD_SIZE && field->fallback[0] == 0.0 && strcmp(is, "0") == 0;
+}
+
+static bfn_status compare_fields(bfn_context *ctx, const bfn__config *stored, const bfn__config *given, bool resolved)
 {
     for (size_t i = 0; i < bfn__n_fields(); i++) {
         const bfn__field *field = bfn__field_at(i);
@@ -625,10 +643,21 @@ bfn_status bfn__config_compare(bfn_context *ctx, const bfn__config *stored, cons
         bfn__field_write(field, stored, was);
         bfn__field_write(field, given, is);
         bool counts = !field->may_change && (bfn__field_applies(field, stored) || bfn__field_applies(field, given));
-        if (counts && strcmp(was, is) != 0)
+        if (counts && strcmp(was, is) != 0 && (resolved || !is_left_open(field, is)))
             return bfn__fail(ctx, BFN_ERR_ARGUMENT, "%s: the run was started with %s, found %s", field->name, was, is);
     }
-    return compare_options(ctx, stored, given);
+    return BFN_OK;
+}
+
+bfn_status bfn__config_compare_given(bfn_context *ctx, const bfn__config *stored, const bfn__config *given)
+{
+    return compare_fields(ctx, stored, given, false);
+}
+
+bfn_status bfn__config_compare(bfn_context *ctx, const bfn__config *stored, const bfn__config *given)
+{
+    bfn_status status = compare_fields(ctx, stored, given, true);
+    return status == BFN_OK ? compare_options(ctx, stored, given) : status;
 }
 
 /* ---- for help texts ---- */

@@ -76,6 +76,8 @@ bfn_status bfn__config_override(bfn_context *ctx, bfn__config *config, const cha
  * been put into data.height, width and channels), check the flow, build the network and take its full list of options. *net is the
  * caller's. */
 bfn_status bfn__config_resolve(bfn_context *ctx, bfn__config *config, size_t n_classes, bfn__net **net);
+/* Leave out the options of the network that follow from data and flow, as resolving puts them in. */
+void bfn__config_forget_implied(bfn__config *config);
 
 bfn_sampling_defaults bfn__config_sampling(const bfn__config *config);
 bfn_flow bfn__config_flow(const bfn__config *config);
@@ -89,5 +91,7 @@ bfn_status bfn__config_write(bfn_context *ctx, const bfn__config *config, char *
 
 /* The first field that a resumed run may not change and that differs: BFN_ERR_ARGUMENT naming it and both values. */
 bfn_status bfn__config_compare(bfn_context *ctx, const bfn__config *stored, const bfn__config *given);
+/* The same for one that is not resolved yet: without the network's options and what the data will say. */
+bfn_status bfn__config_compare_given(bfn_context *ctx, const bfn__config *stored, const bfn__config *given);
 
 #endif

@@ -83,7 +83,7 @@ static const bfn__field fields[] = {
     SIZE(train, valid_every, 0, MANY, 500, true, ALL, "steps between validations; 0: never"),
     SIZE(train, valid_batches, 1, 65536, 8, true, ALL, "batches of a validation"),
     SIZE(train, checkpoint_every, 0, MANY, 500, true, ALL, "steps between checkpoints; 0: only at the end"),
-    SIZE(train, keep, 1, 1000, 1, true, ALL, "newest checkpoints kept (beside the best)"),
+    SIZE(train, keep, 1, 1000, 2, true, ALL, "newest whole checkpoints kept (beside the best): 2, so that one is left where the newest is damaged"),
     SIZE(train, sample_every, 0, MANY, 500, true, ALL, "steps between samples (texts, or a grid of images); 0: never"),
     SIZE(train, sample_n, 1, 1000, 4, true, ALL, "samples each time"),
     SIZE(train, sample_nfe, 2, 1000, 20, true, ALL, "network evaluations of a sample"),

@@ -94,10 +94,24 @@ bfn_status bfn__checkpoint_save(bfn__trainer *tr, const char *path)
     return status;
 }
 
+/* Numbers that were rounded since would go on as another run. */
+static bfn_status check_types(bfn_context *ctx, const bfn__safetensors *st)
+{
+    for (size_t i = 0; i < bfn__safetensors_n_tensors(st); i++) {
+        const bfn__st_tensor *t = bfn__safetensors_tensor(st, i);
+        if (t->dtype != BFN__DTYPE_F32)
+            return bfn__fail(ctx, BFN_ERR_INPUT, "\"%.120s\" is %s, a training goes on from F32 alone", t->name,
+                             bfn__dtype_name(t->dtype));
+    }
+    return BFN_OK;
+}
+
 bfn_status bfn__checkpoint_load(bfn__trainer *tr, const bfn__safetensors *st, const char *label)
 {
     float *arenas[N_KINDS] = {tr->params, tr->ema, tr->m, tr->v};
-    bfn_status status = bfn__weights_check_names(tr->ctx, st, tr->net);
+    bfn_status status = check_types(tr->ctx, st);
+    if (status == BFN_OK)
+        status = bfn__weights_check_names(tr->ctx, st, tr->net);
     for (size_t k = 0; k < N_KINDS && status == BFN_OK; k++)
         status = bfn__weights_read(tr->ctx, st, tr->net, prefixes[k], false, arenas[k]);
     if (status == BFN_OK)
@@ -216,6 +230,22 @@ bool bfn__checkpoint_any(const char *folder)
 
 /* ---- keeping older ones ---- */
 
+/* Remember the newest judgements; what is forgotten is read again. */
+static void judge(bfn__trainer *tr, uint64_t step, bool whole)
+{
+    size_t i = 0;
+    while (i < tr->n_judged && tr->judged[i].step != step)
+        i++;
+    if (i == BFN__N_JUDGED) {
+        memmove(tr->judged, tr->judged + 1, (BFN__N_JUDGED - 1) * sizeof *tr->judged);
+        i--;
+    } else if (i == tr->n_judged) {
+        tr->n_judged++;
+    }
+    tr->judged[i].step = step;
+    tr->judged[i].whole = whole;
+}
+
 void bfn__checkpoint_keep(bfn__trainer *tr)
 {
     char last[PATH_MAX], kept[PATH_MAX];
@@ -226,16 +256,43 @@ void bfn__checkpoint_keep(bfn__trainer *tr)
     (void)unlink(kept); /* of the same step, from before the run was interrupted */
     if (link(last, kept) != 0)
         bfn__log(tr->ctx, "warning: %s: cannot be kept as %s", last, kept);
+    else
+        judge(tr, tr->last_step, true);
 }
 
+/* Whole, as far as this process knows: it wrote the file, or has read it once. A file that cannot be judged for want of memory counts as damaged:
+ * that keeps more files, not fewer. */
+static bool is_whole(bfn__trainer *tr, uint64_t step)
+{
+    char path[PATH_MAX];
+    bfn__safetensors *st;
+    for (size_t i = 0; i < tr->n_judged; i++)
+        if (tr->judged[i].step == step)
+            return tr->judged[i].whole;
+    if (!numbered_path(tr->options->out_dir, step, path))
+        return false;
+    bfn_status status = open_whole(tr->ctx, path, &st);
+    if (status == BFN_OK)
+        bfn__safetensors_close(st);
+    else
+        bfn__log(tr->ctx, "warning: %s; older checkpoints are kept in its place", bfn_errmsg(tr->ctx));
+    if (status != BFN_ERR_MEMORY)
+        judge(tr, step, status == BFN_OK);
+    return status == BFN_OK;
+}
+
+/* Files are read only where there are more than are to be kept, and each of them once. */
 void bfn__checkpoint_prune(bfn__trainer *tr)
 {
     char path[PATH_MAX];
     const char *folder = tr->options->out_dir;
-    uint64_t below = UINT64_MAX;
-    for (size_t i = 1; i < tr->config.train.keep && below > 0; i++)
-        below = largest_step(folder, below);
-    while (below > 0 && (below = largest_step(folder, below)) > 0)
-        if (numbered_path(folder, below, path))
+    size_t wanted = tr->config.train.keep - 1, n = 0, n_whole = 0;
+    for (uint64_t step = UINT64_MAX; (step = largest_step(folder, step)) > 0;)
+        n++;
+    for (uint64_t step = UINT64_MAX; n > wanted && (step = largest_step(folder, step)) > 0;) {
+        if (n_whole < wanted)
+            n_whole += is_whole(tr, step);
+        else if (numbered_path(folder, step, path))
             (void)unlink(path);
+    }
 }

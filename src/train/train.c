@@ -55,10 +55,12 @@ static bfn_status read_config_file(bfn__trainer *tr)
 static bfn_status read_config(bfn__trainer *tr, const bfn__config *stored)
 {
     bfn_status status = BFN_OK;
-    if (tr->options->config_path != NULL)
+    if (tr->options->config_path != NULL) {
         status = read_config_file(tr);
-    else if (stored != NULL)
+    } else if (stored != NULL) {
         tr->config = *stored;
+        bfn__config_forget_implied(&tr->config); /* of two that disagree, the one that somebody set is to be named */
+    }
     return status == BFN_OK ? apply_overrides(tr) : status;
 }
 
@@ -153,6 +155,9 @@ static void release(bfn__trainer *tr)
 static bfn_status prepare(bfn__trainer *tr, const bfn__config *stored, const bfn__data_info *stored_data)
 {
     bfn_status status = read_config(tr, stored);
+    if (status == BFN_OK && stored != NULL)
+        status =
+            bfn__config_compare_given(tr->ctx, stored, &tr->config); /* before it is taken for a fault of the data */
     if (status == BFN_OK)
         status = read_data(tr, stored_data);
     if (status == BFN_OK)

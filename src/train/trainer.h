@@ -12,6 +12,8 @@
 #include "model/dataset.h"
 #include "nn/peak.h" /* bfn__seconds */
 
+enum { BFN__N_JUDGED = 1024 }; /* train.keep is at most 1000 */
+
 typedef struct bfn__trainer {
     bfn_context *ctx;
     const bfn_train_options *options;
@@ -50,6 +52,11 @@ typedef struct bfn__trainer {
     double last_norm, last_lr;
     double started, rate, last_time, last_plot, recent_tokens, recent_seconds;
 
+    struct {
+        uint64_t step;
+        bool whole;
+    } judged[BFN__N_JUDGED]; /* numbered checkpoints that were written or read by this process */
+    size_t n_judged;
     uint64_t last_step;           /* that last.safetensors holds; 0: none, or not known */
     uint64_t retry_at, retry_gap; /* after a checkpoint that could not be written: when to try again; 0: none is due */
     int lock;                     /* descriptor, -1 */
@@ -95,7 +102,8 @@ bfn_status bfn__checkpoint_newest(bfn_context *ctx, const char *folder, bfn__saf
                                   bool *is_last);
 /* Is there a file that looks like a checkpoint, whole or not? */
 bool bfn__checkpoint_any(const char *folder);
-/* Before last.safetensors is replaced: keep it under the name of its step. After: remove what is beyond train.keep. */
+/* Before last.safetensors is replaced: keep it under the name of its step. After: remove what is older than the
+ * train.keep - 1 newest of these that are whole: a damaged file takes no valid one's place. */
 void bfn__checkpoint_keep(bfn__trainer *tr);
 void bfn__checkpoint_prune(bfn__trainer *tr);
 
