@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 typedef struct repro_values {
-    const char *model;
+    const char *model, *config;
     size_t batch, threads;
 } repro_values;
 
@@ -21,6 +21,8 @@ typedef struct repro_values {
 static const cli_option options[] = {
     {"model", 'm', "FILE", CLI_TEXT, AT(model), 0, 0, NULL,
      "where the model is now (default: where it was, as the record says)"},
+    {"config", 0, "FILE", CLI_TEXT, AT(config), 0, 0, NULL,
+     "the configuration of a model that carries none (default: the one in the record)"},
     {"batch", 0, "N", CLI_SIZE, AT(batch), 1, 4096, NULL, "samples a network call (default 8): speed, not results"},
     {"threads", 0, "N", CLI_SIZE, AT(threads), 1, 1024, NULL, "CPU threads (default: all)"},
 };
@@ -64,6 +66,7 @@ typedef struct repro_run {
     bfn_context *ctx;
     bfn_record *record;
     char folder[PATH_BYTES], made[PATH_BYTES + 64]; /* where it is made again */
+    char config[PATH_BYTES + 64];                   /* "", or a file with the record's configuration */
 } repro_run;
 
 static int fail(const repro_run *r, int code, const char *what)
@@ -212,6 +215,15 @@ static bool make_folder(repro_run *r)
     return mkdtemp(r->folder) != NULL;
 }
 
+/* The configuration that the record holds, as a file: what loads models takes no other. */
+static bool write_config(repro_run *r, const char *text)
+{
+    snprintf(r->config, sizeof r->config, "%s/config.yaml", r->folder);
+    FILE *file = fopen(r->config, "wxe");
+    bool good = file != NULL && fputs(text, file) >= 0;
+    return file != NULL && fclose(file) == 0 && good;
+}
+
 /* All that bfn sample can have left there. */
 static void remove_folder(const repro_run *r, const char *out)
 {
@@ -224,6 +236,8 @@ static void remove_folder(const repro_run *r, const char *out)
         (void)unlink(path);
     }
     (void)unlink(r->made);
+    if (r->config[0] != '\0')
+        (void)unlink(r->config);
     (void)rmdir(r->folder);
 }
 
@@ -248,6 +262,7 @@ static int make_again(repro_run *r, sample_values *v)
 {
     char out[PATH_BYTES + 64];
     const char *picture = get(r, "picture");
+    const char *config = r->v->config == NULL ? get(r, "config") : NULL;
     if (!make_folder(r))
         return fail(r, CLI_EXIT_WRITE, strerror(errno));
     name_output(r, v, out);
@@ -256,11 +271,15 @@ static int make_again(repro_run *r, sample_values *v)
     v->model = r->v->model != NULL ? r->v->model : get(r, "model");
     v->recorded_model = get(r, "model");
     v->wanted_sha256 = get(r, "model_sha256");
+    v->config = config != NULL ? r->config : r->v->config;
     v->batch = r->v->batch;
     v->threads = r->v->threads;
-    int code = sample_run_values(r->command, v);
+    int code = config == NULL || write_config(r, config) ? sample_run_values(r->command, v)
+                                                         : fail(r, CLI_EXIT_WRITE, strerror(errno));
     if (code == (int)BFN_ERR_NOT_FOUND && r->v->model == NULL && access(v->model, R_OK) != 0)
         fprintf(stderr, "bfn %s: --model FILE says where the model is now\n", r->command->name);
+    if (code == CLI_EXIT_USAGE && config != NULL) /* all that was said came from the record */
+        code = (int)BFN_ERR_INPUT;
     if (code == 0)
         code = compare(r);
     remove_folder(r, out);
@@ -307,7 +326,7 @@ static int run(const cli_command *command, int argc, char **argv)
 const cli_command cli_command_repro = {
     "repro",
     "make a file of samples again and compare the bytes",
-    "FILE [--model FILE]",
+    "FILE [--model FILE] [--config FILE]",
     "Reads what made FILE (written by bfn sample) from its own record: text entries of a PNG, the member "
     "\"provenance\" of\n"
     "an .npz, FILE.json beside .txt, .jsonl and .npy. Makes it again and compares: exit code 0 when all bytes are the\n"

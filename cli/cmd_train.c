@@ -188,7 +188,8 @@ const cli_command cli_command_train = {
     "both can be sampled from (bfn sample), and --resume goes on from the latter, or, where it is damaged, from the "
     "one\n"
     "before, FOLDER/step-N.safetensors (train.keep: how many there are). FOLDER/loss.svg is a plot of the losses that "
-    "is drawn anew as it runs; FOLDER/samples.txt or samples.png shows samples of the averaged weights.",
+    "is\n"
+    "drawn anew as it runs; FOLDER/samples.txt or samples.png shows samples of the averaged weights.",
     options,
     sizeof options / sizeof options[0],
     "  bfn train configs/text8-tiny.yaml --data book.txt --out runs/book\n"

@@ -152,5 +152,55 @@ printf '\0' | dd of=other.png bs=1 seek=$(($(wc -c <grid.png) - 20)) conv=notrun
 refuse 3 "other.png" other.png
 run compare --model $image --methods ode2m --nfe 2 --n 2 -o board.png
 refuse 3 'its record has no "method"' board.png
+# ---- models that carry no configuration: the record holds the one that was given, in whichever layout ----
+cp "$BFN_SOURCE_DIR/tests/golden/gpt_ema.pt" text.pt
+cat >text.yaml <<'YAML'
+data: {dataset: text8, seq_len: 24}
+net:
+  name: GPT
+  backbone: {vocab_size: 27, n_layer: 2, n_head: 4, n_embd: 32, skip: True}
+  input_adapter: {name: TextInputAdapter, vocab_size: 27, seq_len: 24, output_size: 32}
+  output_adapter: null
+bayesian_flow: {n_classes: 27, max_sqrt_beta: 0.75}
+sampling: {last_drop: True, cate_samp: False, eta: 0.002, algorithm: sde_bfnsolver2_multi_step, n_steps: 7, n_samples: 3, seed: 5}
+YAML
+cp "$BFN_SOURCE_DIR/tests/golden/vdm1_ema.pt" image.pt
+cat >image.yaml <<'YAML'
+data: {kind: image, height: 8, width: 8, channels: 3}
+network: {class: unet_vdm, embedding_dim: 32, n_blocks: 2, n_attention_heads: 1, norm_groups: 8}
+flow: {kind: continuous}
+YAML
+for format in txt jsonl npy; do
+    run sample --model text.pt --config text.yaml --format $format -o pt.$format
+    expect 0
+done
+for out in pt.png pt.npz pt-folder/; do
+    run sample --model image.pt --config image.yaml --nfe 3 --n 2 -o $out
+    expect 0
+done
+mkdir before
+cp text.pt image.pt before
+mv text.yaml given-text.yaml
+mv image.yaml given-image.yaml
+for f in pt.txt pt.jsonl pt.npy pt.png pt.npz pt-folder/000001.png; do
+    same $f
+done
+same pt.txt --config given-text.yaml
+same pt.png --config given-image.yaml --model before/image.pt
+run repro pt.txt --config given-image.yaml
+expect 3
+says "tensors do not fit"
+refuse 4 "nowhere.yaml" pt.txt --config nowhere.yaml
+refuse 2 "has a configuration of its own" s.txt --config given-text.yaml
+grep -v '"config"' pt.txt.json >bad.txt.json # as a record from before it was kept there
+cp pt.txt bad.txt
+refuse 3 "--config FILE" bad.txt
+same bad.txt --config given-text.yaml
+sed 's/n_layer: 2/n_layer: 3/' pt.txt.json >bad.txt.json
+run repro bad.txt
+expect 3
+says "tensors do not fit"
+sed 's/n_layer: 2/n_lair: 2/' pt.txt.json >bad.txt.json
+refuse 3 'unknown option "n_lair"' bad.txt
 [ -z "$(ls temporary)" ] || fail "left behind: $(ls temporary)"
 exit 0
