@@ -199,6 +199,188 @@ static void descriptions_that_are_refused(void **state)
     refuse(HEAD "\"input\":{\"height\":4,\"width\":4,\"channels\":1,\"scale\":[1e99]},\"layers\":[1]}", "\"scale\"");
 }
 
+/* Sizes that no file of this length may ask for are refused before memory is taken; odd texts give one clean line. */
+static void descriptions_that_are_hostile(void **state)
+{
+    (void)state;
+    enum { ROOM = 200000 };
+    char *text = malloc(ROOM);
+    size_t n;
+    assert_non_null(text);
+    refuse(HEAD
+           "\"input\":{\"height\":1024,\"width\":1024,\"channels\":1,\"scale\":[1],\"shift\":[0]},\"layers\":[" CONV(
+               "f", "input", "8192", "[1,1]", "1") "]}",
+           "more than 33554432 numbers of a picture");
+    n = (size_t)snprintf(text, ROOM, HEAD INPUT "\"layers\":[");
+    for (int i = 0; i < 100; i++) /* doubled a hundred times */
+        n += (size_t)snprintf(text + n, ROOM - n,
+                              "%s{\"name\":\"l%d\",\"op\":\"concat\",\"in\":[\"%s%.0d\",\"%s%.0d\"]}", i > 0 ? "," : "",
+                              i, i > 0 ? "l" : "input", i > 1 ? i - 1 : 0, i > 0 ? "l" : "input", i > 1 ? i - 1 : 0);
+    (void)snprintf(text + n, ROOM - n, "]}");
+    for (char *c = text; (c = strstr(c, "\"l\"")) != NULL; c++) /* %.0d writes no zero */
+        memmove(c + 3, c + 2, strlen(c + 2) + 1), memcpy(c, "\"l0\"", 4);
+    refuse(text, "columns: each must be 1 to 1048576");
+    n = (size_t)snprintf(text, ROOM, HEAD INPUT "\"layers\":[");
+    for (int i = 0; i <= 1000; i++)
+        n += (size_t)snprintf(text + n, ROOM - n, "%s{\"name\":\"l%d\",\"op\":\"relu\",\"in\":[\"input\"]}",
+                              i > 0 ? "," : "", i);
+    (void)snprintf(text + n, ROOM - n, "]}");
+    refuse(text, "1 to 1000 layers");
+    memset(text, '[', ROOM - 1);
+    text[ROOM - 1] = '\0';
+    refuse(text, "no JSON object");
+    memset(text, 'x', ROOM);
+    (void)snprintf(text, ROOM, HEAD INPUT "\"layers\":[{\"name\":\"");
+    n = strlen(text);
+    text[n] = 'x';
+    (void)snprintf(text + 1000, ROOM - 1000, "\",\"op\":\"relu\",\"in\":[\"input\"]}]}");
+    refuse(text, "must be 1 to");
+    free(text);
+    refuse(HEAD INPUT "\"layers\":[{\"name\":\"\\u001b[2J\",\"op\":\"relu\",\"in\":[\"input\"]}]}",
+           "no layer has the name");
+    refuse(HEAD INPUT "\"layers\":[{\"name\":\"\\u001b[2J\\n\",\"op\":\"relu\",\"in\":[\"x\\u001b\"]}]}",
+           "which is no layer");
+    if (strpbrk(bfn_errmsg(ctx), "\033\n") != NULL)
+        fail_msg("control characters in the message");
+    refuse(HEAD INPUT "\"layers\":[{\"name\":\"a\\u0000b\"}]}", "no JSON object");
+    refuse(HEAD HEAD + 1, "no JSON object");
+    refuse(HEAD "\"name\":\"m\"}", "no JSON object: duplicate");
+    refuse(HEAD "\"input\":{\"height\":4.5}}", "");
+    refuse(HEAD "\"layers\":[1],\"input\":{\"height\":1025}}", "from 1 to 1024");
+    refuse(HEAD "\"layers\":[1],\"input\":{\"height\":-1}}", "from 1 to 1024");
+    refuse(HEAD "\"layers\":[1],\"input\":{\"height\":9223372036854775808}}", "no JSON object");
+    refuse(HEAD "\"layers\":[1],\"input\":{\"height\":4,\"width\":4,\"channels\":1,\"scale\":[1e400]}}",
+           "no JSON object");
+    refuse(HEAD "\"layers\":{}}", "\"layers\"");
+}
+
+/* A file of one layer: two channels by 3 x 3 windows of a picture of 4 x 4. */
+typedef struct small_file {
+    float weight[18], bias[2];
+    bfn__st_tensor tensors[2];
+} small_file;
+
+static const char small_json[] = HEAD INPUT "\"layers\":[" CONV("f", "input", "2", "[3,3]", "1") "]}";
+
+static void small_make(small_file *f)
+{
+    for (size_t i = 0; i < 18; i++)
+        f->weight[i] = 0.01f * (float)i;
+    f->bias[0] = 1.0f;
+    f->bias[1] = -1.0f;
+    f->tensors[0] = (bfn__st_tensor){.name = "f.weight",
+                                     .dtype = BFN__DTYPE_F32,
+                                     .rank = 4,
+                                     .shape = {2, 1, 3, 3},
+                                     .count = 18,
+                                     .data = f->weight,
+                                     .bytes = sizeof f->weight};
+    f->tensors[1] = (bfn__st_tensor){.name = "f.bias",
+                                     .dtype = BFN__DTYPE_F32,
+                                     .rank = 1,
+                                     .shape = {2},
+                                     .count = 2,
+                                     .data = f->bias,
+                                     .bytes = sizeof f->bias};
+}
+
+static void small_save(const small_file *f, size_t n)
+{
+    const bfn__st_entry metadata = {BFN__FEATURES_KEY, small_json};
+    assert_int_equal(bfn__safetensors_save(ctx, path, f->tensors, n, &metadata, 1), BFN_OK);
+}
+
+static void small_refuse(const char *what)
+{
+    bfn_features *f;
+    assert_int_equal(bfn_features_open(ctx, &f, path, NULL), BFN_ERR_INPUT);
+    if (strstr(bfn_errmsg(ctx), what) == NULL || strstr(bfn_errmsg(ctx), path) == NULL)
+        fail_msg("message \"%s\" does not say \"%s\"", bfn_errmsg(ctx), what);
+    assert_null(f);
+}
+
+static void tensors_that_are_refused(void **state)
+{
+    (void)state;
+    small_file f;
+    small_make(&f);
+    small_save(&f, 1);
+    small_refuse("\"f.bias\" is missing");
+    f.weight[7] = (float)NAN;
+    small_save(&f, 2);
+    small_refuse("\"f.weight\" at number 7");
+    f.weight[7] = 0.0f;
+    f.bias[1] = (float)INFINITY;
+    small_save(&f, 2);
+    small_refuse("\"f.bias\" at number 1");
+    small_make(&f);
+    f.tensors[0].shape[0] = 1;
+    f.tensors[0].shape[1] = 2;
+    f.tensors[1].rank = 2;
+    f.tensors[1].shape[1] = 1;
+    small_save(&f, 2);
+    small_refuse("2 tensors do not fit: \"f.weight\" is [1, 2, 3, 3], the configuration needs [2, 1, 3, 3]; \"f.bias\" "
+                 "is [2, 1]");
+}
+
+/* Without the care that bfn__file_write takes of a disk: it is called for every byte. */
+static void put_bytes(const void *bytes, size_t n)
+{
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, n, file), n);
+    assert_int_equal(fclose(file), 0);
+}
+
+static bfn_status open_and_run(bfn_context *other, void *arg)
+{
+    bfn_features *f;
+    bfn_feature_stats *stats = NULL;
+    static const uint8_t pixels[2 * 16] = {1, 2, 3};
+    (void)arg;
+    bfn_status status = bfn_features_open(other, &f, path, NULL);
+    assert_true((status == BFN_OK) == (f != NULL));
+    if (status == BFN_OK)
+        status = bfn_feature_stats_create(other, &stats, 8, 1);
+    if (status == BFN_OK)
+        status = bfn_features_add(f, stats, 2, 4, 4, 1, pixels);
+    bfn_feature_stats_destroy(stats);
+    bfn_features_close(f);
+    return status;
+}
+
+/* Cut to every length, one bit of every byte flipped (most of them are numbers, which may be any), each allocation failing. */
+static void every_byte_and_allocation(void **state)
+{
+    (void)state;
+    small_file f;
+    bfn__bytes file;
+    small_make(&f);
+    small_save(&f, 2);
+    assert_int_equal(open_and_run(ctx, NULL), BFN_OK);
+    assert_true(each_allocation(open_and_run, NULL, BFN_OK) > 20);
+    assert_int_equal(bfn__file_map(ctx, path, SIZE_MAX, &file), BFN_OK);
+    size_t n = file.size;
+    unsigned char *bytes = exact_copy(file.data, n);
+    bfn__file_unmap(ctx, &file);
+    for (size_t i = 0; i < n; i++) {
+        put_bytes(bytes, i);
+        small_refuse("");
+    }
+    for (size_t i = 0; i < n; i++) {
+        bfn_features *opened_file;
+        bytes[i] ^= (unsigned char)(1 << i % 7);
+        put_bytes(bytes, n);
+        bytes[i] ^= (unsigned char)(1 << i % 7);
+        bfn_status status = bfn_features_open(ctx, &opened_file, path, NULL);
+        if (status != BFN_OK &&
+            (status != BFN_ERR_INPUT || bfn_errmsg(ctx)[0] == '\0' || strpbrk(bfn_errmsg(ctx), "\n\033") != NULL))
+            fail_msg("byte %zu: status %d, \"%s\"", i, (int)status, bfn_errmsg(ctx));
+        bfn_features_close(opened_file);
+    }
+    free(bytes);
+}
+
 /* ---- training ---- */
 
 static int count_steps(void *user, uint64_t step, uint64_t n_steps, double loss)
@@ -339,8 +521,14 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, teardown_scratch)
     const struct CMUnitTest tests[] = {
-        TEST(shipped_networks),    TEST(grey_and_batches), TEST(descriptions_that_are_refused),
-        TEST(a_classifier_learns), TEST(arrays),
+        TEST(shipped_networks),
+        TEST(grey_and_batches),
+        TEST(descriptions_that_are_refused),
+        TEST(a_classifier_learns),
+        TEST(arrays),
+        TEST(descriptions_that_are_hostile),
+        TEST(tensors_that_are_refused),
+        TEST(every_byte_and_allocation),
     };
 #undef TEST
     return cmocka_run_group_tests(tests, NULL, NULL);

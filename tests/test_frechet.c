@@ -11,6 +11,7 @@
 #include "bfn/frechet.h"
 #include "eval/feature_stats.h"
 #include "helper_fixture.h"
+#include "io/file.h"
 #include "io/npz.h"
 
 #include <math.h>
@@ -372,10 +373,28 @@ static void bad_files(void **state)
     mu[1] = (double)NAN;
     write_stats(3, mu, 3, 3, sigma);
     refuse("\"mu\" at number 1 is not finite");
+    mu[1] = 1e31;
+    write_stats(3, mu, 3, 3, sigma);
+    refuse("\"mu\" at number 1 is 1e+31, allowed: at most 1e+30");
+    mu[1] = 1;
+    sigma[4] = 1e300;
+    write_stats(3, mu, 3, 3, sigma);
+    refuse("\"sigma\" at number 4 is 1e+300");
+    sigma[4] = 2;
+    sigma[1] = sigma[3] = 2.1; /* more than the variances allow */
+    write_stats(3, mu, 3, 3, sigma);
+    refuse("no covariance: its first 2 features");
+    sigma[1] = sigma[3] = sigma[5] = sigma[7] = 1.6; /* each pair could be, the three together cannot */
+    write_stats(3, mu, 3, 3, sigma);
+    refuse("no covariance: its first 3 features");
     const bfn__st_tensor alone = {
         .name = "mu", .dtype = BFN__DTYPE_F64, .rank = 1, .shape = {3}, .count = 3, .data = mu, .bytes = 24};
     assert_ok(bfn__npz_save(ctx, path, &alone, 1, false));
     refuse("no array \"sigma\"");
+    bfn__st_tensor other = alone;
+    other.name = "sigma";
+    assert_int_equal(bfn__npz_save(ctx, path, &other, 1, false), BFN_OK);
+    refuse("no array \"mu\"");
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     fputs("no zip", file);
@@ -384,6 +403,141 @@ static void bad_files(void **state)
     unlink(path);
     bfn_feature_stats *s;
     assert_int_equal(bfn_feature_stats_load(ctx, &s, path), BFN_ERR_NOT_FOUND);
+}
+
+/* A file of arrays that are right, but for the one that replaces or joins them. */
+static void write_with(const bfn__st_tensor *changed)
+{
+    static const double mu[2] = {0, 1}, sigma[4] = {2, 0.5, 0.5, 2};
+    bfn__st_tensor tensors[4] = {
+        {.name = "mu", .dtype = BFN__DTYPE_F64, .rank = 1, .shape = {2}, .count = 2, .data = mu, .bytes = sizeof mu},
+        {.name = "sigma",
+         .dtype = BFN__DTYPE_F64,
+         .rank = 2,
+         .shape = {2, 2},
+         .count = 4,
+         .data = sigma,
+         .bytes = sizeof sigma}};
+    size_t n = 2, at = 0;
+    while (at < n && strcmp(tensors[at].name, changed->name) != 0)
+        at++;
+    tensors[at] = *changed;
+    assert_int_equal(bfn__npz_save(ctx, path, tensors, at == n ? n + 1 : n, false), BFN_OK);
+}
+
+static void odd_arrays(void **state)
+{
+    (void)state;
+    static double many[9000];
+    const int64_t counts[] = {1, 0, -1, INT64_MIN, INT64_MAX, 5};
+    static const float single[4] = {2, 0.5f, 0.5f, 2};
+    const struct {
+        bfn__st_tensor tensor;
+        const char *words;
+    } bad[] = {
+        {{.name = "mu", .dtype = BFN__DTYPE_F64, .rank = 1, .shape = {8193}, .data = many},
+         "\"mu\" has 1 dimensions and 8193"},
+        {{.name = "mu", .dtype = BFN__DTYPE_F64, .rank = 1, .shape = {0}, .data = many},
+         "\"mu\" has 1 dimensions and 0"},
+        {{.name = "mu", .dtype = BFN__DTYPE_F64, .rank = 2, .shape = {2, 1}, .data = many}, "\"mu\" has 2 dimensions"},
+        {{.name = "mu", .dtype = BFN__DTYPE_F64, .rank = 0, .data = many}, "\"mu\" has 0 dimensions"},
+        {{.name = "mu", .dtype = BFN__DTYPE_I64, .rank = 1, .shape = {2}, .data = many},
+         "\"mu\" is I64, allowed: F64, F32"},
+        {{.name = "sigma", .dtype = BFN__DTYPE_U8, .rank = 2, .shape = {2, 2}, .data = many}, "\"sigma\" is U8"},
+        {{.name = "sigma", .dtype = BFN__DTYPE_F64, .rank = 1, .shape = {4}, .data = many}, "[2, 2] is needed"},
+        {{.name = "sigma", .dtype = BFN__DTYPE_F64, .rank = 3, .shape = {2, 2, 1}, .data = many}, "[2, 2] is needed"},
+        {{.name = "sigma", .dtype = BFN__DTYPE_F64, .rank = 2, .shape = {2, 3}, .data = many}, "[2, 2] is needed"},
+        {{.name = "sigma", .dtype = BFN__DTYPE_F64, .rank = 2, .shape = {90, 100}, .data = many}, "[2, 2] is needed"},
+        {{.name = "n", .dtype = BFN__DTYPE_I64, .data = &counts[0]}, "\"n\" is 1, allowed: 2 and more"},
+        {{.name = "n", .dtype = BFN__DTYPE_I64, .data = &counts[1]}, "\"n\" is 0"},
+        {{.name = "n", .dtype = BFN__DTYPE_I64, .data = &counts[2]}, "\"n\" is -1"},
+        {{.name = "n", .dtype = BFN__DTYPE_I64, .data = &counts[3]}, "\"n\" is -9223372036854775808"},
+        {{.name = "n", .dtype = BFN__DTYPE_I64, .data = &counts[4]}, "\"n\" is 9223372036854775807"},
+    };
+    static const size_t sizes[] = {[BFN__DTYPE_F64] = 8, [BFN__DTYPE_I64] = 8, [BFN__DTYPE_U8] = 1};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        bfn__st_tensor t = bad[i].tensor;
+        t.count = 1;
+        for (int k = 0; k < t.rank; k++)
+            t.count *= t.shape[k];
+        t.bytes = t.count * sizes[t.dtype];
+        write_with(&t);
+        refuse(bad[i].words);
+    }
+    /* single precision is read; a network's checksum is text that is fit to print */
+    bfn_feature_stats *s;
+    write_with(&(bfn__st_tensor){
+        .name = "sigma", .dtype = BFN__DTYPE_F32, .rank = 2, .shape = {2, 2}, .count = 4, .data = single, .bytes = 16});
+    assert_int_equal(bfn_feature_stats_load(ctx, &s, path), BFN_OK);
+    assert_true(s->scatter[1] == 0.5 && !s->counted);
+    bfn_feature_stats_destroy(s);
+    char network[64];
+    memset(network, '\033', sizeof network);
+    write_with(&(bfn__st_tensor){.name = "network",
+                                 .dtype = BFN__DTYPE_U8,
+                                 .rank = 1,
+                                 .shape = {64},
+                                 .count = 64,
+                                 .data = network,
+                                 .bytes = 64});
+    assert_int_equal(bfn_feature_stats_load(ctx, &s, path), BFN_OK);
+    assert_int_equal(strspn(s->network, "?"), 64);
+    bfn_feature_stats_destroy(s);
+}
+
+/* Without the care that bfn__file_write takes of a disk: it is called for every byte. */
+static void put_bytes(const void *bytes, size_t n)
+{
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, n, file), n);
+    assert_int_equal(fclose(file), 0);
+}
+
+static bfn_status load_file(bfn_context *other, void *arg)
+{
+    bfn_feature_stats *s;
+    (void)arg;
+    bfn_status status = bfn_feature_stats_load(other, &s, path);
+    assert_true((status == BFN_OK) == (s != NULL));
+    bfn_feature_stats_destroy(s);
+    return status;
+}
+
+/* Our own file, all four arrays of it: cut to every length, one bit of every byte flipped, each allocation failing. */
+static void every_byte_and_allocation(void **state)
+{
+    (void)state;
+    float *x = draw(9, 5, 3, 2.0, NULL);
+    bfn_feature_stats *s = stats_of(5, 3, x, 0), *changed;
+    bfn__bytes file;
+    assert_int_equal(
+        bfn_feature_stats_save(s, path, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"), BFN_OK);
+    assert_true(each_allocation(load_file, NULL, BFN_OK) > 8);
+    assert_int_equal(bfn__file_map(ctx, path, SIZE_MAX, &file), BFN_OK);
+    size_t n = file.size, n_read = 0;
+    unsigned char *bytes = exact_copy(file.data, n);
+    bfn__file_unmap(ctx, &file);
+    for (size_t i = 0; i < n; i++) {
+        put_bytes(bytes, i);
+        refuse("");
+    }
+    for (size_t i = 0; i < n; i++) { /* a bit in a time or an attribute changes nothing */
+        bytes[i] ^= (unsigned char)(1 << i % 8);
+        put_bytes(bytes, n);
+        bytes[i] ^= (unsigned char)(1 << i % 8);
+        bfn_status status = bfn_feature_stats_load(ctx, &changed, path);
+        assert_true(status == BFN_OK || status == BFN_ERR_INPUT);
+        if (status == BFN_OK) {
+            assert_memory_equal(changed->mean, s->mean, 3 * sizeof(double));
+            bfn_feature_stats_destroy(changed);
+            n_read++;
+        }
+    }
+    assert_true(n_read < n / 4);
+    free(bytes);
+    bfn_feature_stats_destroy(s);
+    free(x);
 }
 
 static void bad_calls(void **state)
@@ -423,6 +577,8 @@ int main(void)
         TEST(saved_and_loaded),
         TEST(bad_files),
         TEST(bad_calls),
+        TEST(odd_arrays),
+        TEST(every_byte_and_allocation),
     };
 #undef TEST
     return cmocka_run_group_tests(tests, NULL, NULL);

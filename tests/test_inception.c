@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "bfn/frechet.h"
+#include "helper_io.h"
 #include "io/file.h"
 #include "io/safetensors.h"
 #include "nn/graph.h"
@@ -156,6 +157,78 @@ static void compare(bfn_resize resize, const uint8_t *pixels, const float *want)
     bfn_features_close(f);
 }
 
+static void refuse(const char *what)
+{
+    bfn_features *f;
+    assert_int_equal(bfn_features_open(ctx, &f, path, NULL), BFN_ERR_INPUT);
+    if (strstr(bfn_errmsg(ctx), what) == NULL || strstr(bfn_errmsg(ctx), path) == NULL)
+        fail_msg("message \"%s\" does not say \"%s\"", bfn_errmsg(ctx), what);
+    assert_null(f);
+}
+
+/* The numbers of a unit that give none: the tensor of its part holds `value` at `at`. */
+static void refuse_value(weights *w, const char *name, size_t at, float value)
+{
+    char words[BFN__MAX_NAME + 64];
+    size_t i = 0;
+    while (strcmp(w->names[i], name) != 0)
+        i++;
+    uint16_t *low = (uint16_t *)(uintptr_t)w->tensors[i].data + at, before = *low;
+    bfn__bf16_from_f32(1, &value, low);
+    assert_int_equal(bfn__safetensors_save(ctx, path, w->tensors, w->n, NULL, 0), BFN_OK);
+    snprintf(words, sizeof words, "\"%.*s\": channel %zu is not finite", (int)(strstr(name, ".bn.") - name), name, at);
+    refuse(words);
+    *low = before;
+}
+
+/* Cut anywhere in its header, and at some places of its numbers. */
+static void refuse_beginnings(void)
+{
+    bfn__bytes file;
+    uint64_t header;
+    assert_int_equal(bfn__file_map(ctx, path, SIZE_MAX, &file), BFN_OK);
+    size_t size = file.size;
+    memcpy(&header, file.data, sizeof header);
+    bfn__file_unmap(ctx, &file);
+    for (size_t n = size - 1; n > 0; n -= n > header + 8 + size / 7 ? size / 7 : n > 137 ? 137 : n) {
+        assert_int_equal(truncate(path, (off_t)n), 0);
+        refuse("");
+        if (n > header + 8 && n <= header + 8 + size / 7)
+            n = header + 8 + 137;
+    }
+    assert_int_equal(truncate(path, 0), 0);
+    refuse("");
+}
+
+static bfn_status open_file(bfn_context *other, void *arg)
+{
+    bfn_features *f;
+    (void)arg;
+    bfn_status status = bfn_features_open(other, &f, path, NULL);
+    bfn_features_close(f);
+    return status;
+}
+
+/* Every 29th allocation fails: all of them would take minutes, and test_features.c has all of a small network's. */
+static void failing_allocations(void)
+{
+    size_t n_failed = 0;
+    for (size_t k = 3;; k += 29) {
+        counting c;
+        bfn_context *failing = counting_context(&c);
+        c.fail_at = c.n_calls + k;
+        bfn_status status = open_file(failing, NULL);
+        bool failed = c.n_calls >= c.fail_at;
+        assert_int_equal(status, failed ? BFN_ERR_MEMORY : BFN_OK);
+        assert_int_equal(c.n_live, 1);
+        bfn_context_destroy(failing);
+        n_failed += failed;
+        if (!failed)
+            break;
+    }
+    assert_true(n_failed >= 8);
+}
+
 static void features_of_pytorch(void **state)
 {
     (void)state;
@@ -172,6 +245,15 @@ static void features_of_pytorch(void **state)
     compare(BFN_RESIZE_TORCH, pixels, golden.data);
     compare(BFN_RESIZE_TF1, pixels, (const float *)golden.data + PICTURES * FEATURES);
     bfn__file_unmap(ctx, &golden);
+
+    failing_allocations();
+    refuse_beginnings();
+    refuse_value(&w, "Conv2d_1a_3x3.bn.running_var", 3, -1.0f);
+    refuse_value(&w, "Conv2d_1a_3x3.bn.running_mean", 31, (float)NAN);
+    refuse_value(&w, "Mixed_7c.branch_pool.bn.bias", 0, (float)INFINITY);
+    refuse_value(&w, "Mixed_7c.branch_pool.bn.running_mean", 5,
+                 3e38f); /* times its gain it is more than single precision holds */
+    refuse_value(&w, "Mixed_5b.branch1x1.bn.weight", 7, (float)NAN);
 
     /* One tensor of another shape, one missing. */
     bfn_features *f;

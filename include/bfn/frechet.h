@@ -106,7 +106,8 @@ BFN_API BFN_MUST_CHECK bfn_status bfn_features_add(bfn_features *features, bfn_f
                                                    size_t W, size_t C, const uint8_t *pixels);
 
 /* .npz with float64 "mu" [D] and "sigma" [D,D], the divisor n - 1 (the published reference files load); ours add "n" and "network" (sha256 of
- * the network, hex digits as uint8). BFN_ERR_INPUT: not finite, not symmetric, sizes that differ. */
+ * the network, hex digits as uint8). BFN_ERR_INPUT: not finite, above 1e30, not symmetric, a direction of negative
+ * variance, sizes that differ. */
 BFN_API BFN_MUST_CHECK bfn_status bfn_feature_stats_load(bfn_context *ctx, bfn_feature_stats **out, const char *path);
 /* network: checksum that is stored with them; NULL: none. */
 BFN_API BFN_MUST_CHECK bfn_status bfn_feature_stats_save(const bfn_feature_stats *stats, const char *path,

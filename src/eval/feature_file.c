@@ -160,11 +160,11 @@ static bfn_status read_root(reader *r, const json_t *root, bfn__feature_net *net
     return status;
 }
 
-bfn_status bfn__feature_net_read(bfn_context *ctx, const bfn__safetensors *st, const char *label, bfn__feature_net *out)
+bfn_status bfn__feature_net_parse(bfn_context *ctx, const char *json, const char *label, bfn__feature_net *out)
 {
     *out = (bfn__feature_net){.accuracy = (double)NAN};
     json_error_t error;
-    json_t *root = json_loads(bfn__safetensors_metadata(st, BFN__FEATURES_KEY), JSON_REJECT_DUPLICATES, &error);
+    json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &error);
     if (!json_is_object(root)) {
         json_decref(root);
         return bfn__fail(ctx, BFN_ERR_INPUT, "%s: %s: is no JSON object: %s", label, BFN__FEATURES_KEY, error.text);
@@ -175,6 +175,11 @@ bfn_status bfn__feature_net_read(bfn_context *ctx, const bfn__safetensors *st, c
     if (status != BFN_OK)
         bfn__feature_net_free(ctx, out);
     return status;
+}
+
+bfn_status bfn__feature_net_read(bfn_context *ctx, const bfn__safetensors *st, const char *label, bfn__feature_net *out)
+{
+    return bfn__feature_net_parse(ctx, bfn__safetensors_metadata(st, BFN__FEATURES_KEY), label, out);
 }
 
 void bfn__feature_net_free(bfn_context *ctx, bfn__feature_net *net)

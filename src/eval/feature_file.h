@@ -25,7 +25,9 @@ typedef struct bfn__feature_net {
     bfn__layer *layers;
 } bfn__feature_net;
 
-/* BFN_ERR_INPUT names what is wrong. st's metadata must have the key; label names the file. Freed with bfn__feature_net_free. */
+/* BFN_ERR_INPUT names what is wrong; label names the file. Freed with bfn__feature_net_free. */
+bfn_status bfn__feature_net_parse(bfn_context *ctx, const char *json, const char *label, bfn__feature_net *out);
+/* The same of a file's metadata, which must have the key. */
 bfn_status bfn__feature_net_read(bfn_context *ctx, const bfn__safetensors *st, const char *label,
                                  bfn__feature_net *out);
 void bfn__feature_net_free(bfn_context *ctx, bfn__feature_net *net);

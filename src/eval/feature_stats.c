@@ -12,10 +12,13 @@
 #include "io/npz.h"
 
 #include <cblas.h>
+#include <float.h>
+#include <lapacke.h>
 #include <math.h>
 #include <string.h>
 
 enum { MAX_FEATURES = 8192, BLOCK = 256 };
+static const double LARGEST = 1e30; /* of a number in a file: squares and sums of these stay far from infinity */
 
 bfn_status bfn_feature_stats_create(bfn_context *ctx, bfn_feature_stats **out, size_t n_features, int keep)
 {
@@ -193,7 +196,8 @@ bfn_status bfn_feature_stats_save(const bfn_feature_stats *s, const char *path, 
 }
 
 /* Values of a tensor of f64 or f32 as double; they are not aligned in the file. */
-static bfn_status read_values(bfn_context *ctx, const bfn__st_tensor *t, const char *path, double *out)
+static bfn_status read_values(bfn_context *ctx, const bfn__st_tensor *t, const char *what, const char *label,
+                              double *out)
 {
     for (size_t i = 0; i < t->count; i++) {
         if (t->dtype == BFN__DTYPE_F64) {
@@ -204,7 +208,10 @@ static bfn_status read_values(bfn_context *ctx, const bfn__st_tensor *t, const c
             out[i] = (double)value;
         }
         if (!isfinite(out[i]))
-            return bfn__fail(ctx, BFN_ERR_INPUT, "%s: \"%s\" at number %zu is not finite", path, t->name, i);
+            return bfn__fail(ctx, BFN_ERR_INPUT, "%s: \"%s\" at number %zu is not finite", label, what, i);
+        if (fabs(out[i]) > LARGEST)
+            return bfn__fail(ctx, BFN_ERR_INPUT, "%s: \"%s\" at number %zu is %g, allowed: at most %g", label, what, i,
+                             out[i], LARGEST);
     }
     return BFN_OK;
 }
@@ -251,16 +258,39 @@ static bfn_status make_symmetric(bfn_context *ctx, size_t D, double *sigma, cons
     return BFN_OK;
 }
 
-/* The entries that our own files have besides. */
-static bfn_status read_extras(bfn_feature_stats *s, const bfn__npz *npz, const char *path)
+/* Variances in all directions are 0 or more, but for the rounding of single precision: the matrix with a little on its diagonal has a Cholesky
+ * factor. One that is no covariance would give distances that mean nothing. */
+static bfn_status check_positive(bfn_context *ctx, size_t D, const double *sigma, const char *label)
 {
-    const bfn__st_tensor *n = bfn__npz_find(npz, "n"), *network = bfn__npz_find(npz, "network");
+    double *factor = bfn__calloc(ctx, D * D, sizeof *factor), largest = 0.0;
+    if (factor == NULL)
+        return BFN_ERR_MEMORY;
+    memcpy(factor, sigma, D * D * sizeof *factor);
+    for (size_t i = 0; i < D; i++)
+        largest = fmax(largest, sigma[i * D + i]);
+    for (size_t i = 0; i < D; i++)
+        factor[i * D + i] += 1e-3 * largest + DBL_MIN;
+    lapack_int failed = LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'L', (lapack_int)D, factor, (lapack_int)D);
+    bfn__free(ctx, factor);
+    if (failed == LAPACK_TRANSPOSE_MEMORY_ERROR)
+        return bfn__fail(ctx, BFN_ERR_MEMORY, "%s: \"sigma\": out of memory", label);
+    if (failed != 0)
+        return bfn__fail(ctx, BFN_ERR_INPUT,
+                         "%s: \"sigma\" is no covariance: its first %d features have a direction of negative variance",
+                         label, (int)failed);
+    return BFN_OK;
+}
+
+/* The entries that our own files have besides. */
+static bfn_status read_extras(bfn_feature_stats *s, const bfn__stats_arrays *a, const char *label)
+{
+    const bfn__st_tensor *n = a->n, *network = a->network;
     s->counted = n != NULL && n->dtype == BFN__DTYPE_I64 && n->count == 1;
     if (s->counted) {
         int64_t value;
         memcpy(&value, n->data, sizeof value);
         if (value < 2 || value > (int64_t)BFN__LIMIT_JSON_INTEGER)
-            return bfn__fail(s->ctx, BFN_ERR_INPUT, "%s: \"n\" is %lld, allowed: 2 and more", path, (long long)value);
+            return bfn__fail(s->ctx, BFN_ERR_INPUT, "%s: \"n\" is %lld, allowed: 2 and more", label, (long long)value);
         s->n = (size_t)value;
         for (size_t i = 0; i < s->D * s->D; i++)
             s->scatter[i] *= (double)(s->n - 1);
@@ -273,24 +303,42 @@ static bfn_status read_extras(bfn_feature_stats *s, const bfn__npz *npz, const c
     return BFN_OK;
 }
 
+bfn_status bfn__feature_stats_read(bfn_context *ctx, const bfn__stats_arrays *arrays, const char *label,
+                                   bfn_feature_stats **out)
+{
+    *out = NULL;
+    bfn_feature_stats *s = NULL;
+    const bfn__st_tensor *mu = arrays->mu;
+    bfn_status status = check_shapes(ctx, mu, arrays->sigma, label);
+    if (status == BFN_OK)
+        status = bfn_feature_stats_create(ctx, &s, mu->count, false);
+    if (status == BFN_OK)
+        status = read_values(ctx, mu, "mu", label, s->mean);
+    if (status == BFN_OK)
+        status = read_values(ctx, arrays->sigma, "sigma", label, s->scatter);
+    if (status == BFN_OK)
+        status = make_symmetric(ctx, mu->count, s->scatter, label);
+    if (status == BFN_OK)
+        status = check_positive(ctx, mu->count, s->scatter, label);
+    if (status == BFN_OK)
+        status = read_extras(s, arrays, label);
+    if (status != BFN_OK) {
+        bfn_feature_stats_destroy(s);
+        return status;
+    }
+    *out = s;
+    return BFN_OK;
+}
+
 static bfn_status parse(bfn_context *ctx, const bfn__bytes *bytes, const char *path, bfn_feature_stats **out)
 {
     bfn__npz *npz;
     bfn_status status = bfn__npz_parse(ctx, &npz, bytes->data, bytes->size, 0, path);
     if (status != BFN_OK)
         return status;
-    const bfn__st_tensor *mu = bfn__npz_find(npz, "mu"), *sigma = bfn__npz_find(npz, "sigma");
-    status = check_shapes(ctx, mu, sigma, path);
-    if (status == BFN_OK)
-        status = bfn_feature_stats_create(ctx, out, mu->count, false);
-    if (status == BFN_OK)
-        status = read_values(ctx, mu, path, (*out)->mean);
-    if (status == BFN_OK)
-        status = read_values(ctx, sigma, path, (*out)->scatter);
-    if (status == BFN_OK)
-        status = make_symmetric(ctx, mu->count, (*out)->scatter, path);
-    if (status == BFN_OK)
-        status = read_extras(*out, npz, path);
+    const bfn__stats_arrays arrays = {bfn__npz_find(npz, "mu"), bfn__npz_find(npz, "sigma"), bfn__npz_find(npz, "n"),
+                                      bfn__npz_find(npz, "network")};
+    status = bfn__feature_stats_read(ctx, &arrays, path, out);
     bfn__npz_close(npz);
     return status;
 }
@@ -306,9 +354,5 @@ bfn_status bfn_feature_stats_load(bfn_context *ctx, bfn_feature_stats **out, con
     if (status == BFN_OK)
         bfn__sha256_hex(bytes.data, bytes.size, (*out)->checksum);
     bfn__file_unmap(ctx, &bytes);
-    if (status != BFN_OK) {
-        bfn_feature_stats_destroy(*out);
-        *out = NULL;
-    }
     return status;
 }

@@ -20,6 +20,14 @@ struct bfn_feature_stats {
     char checksum[BFN__SHA256_HEX], network[BFN__SHA256_HEX]; /* "" */
 };
 
+/* The arrays of a file of statistics; NULL: it has none of that name. */
+typedef struct bfn__stats_arrays {
+    const struct bfn__st_tensor *mu, *sigma, *n, *network;
+} bfn__stats_arrays;
+/* Their values may be anything: BFN_ERR_INPUT says what is wrong; label names the file. */
+bfn_status bfn__feature_stats_read(bfn_context *ctx, const bfn__stats_arrays *arrays, const char *label,
+                                   bfn_feature_stats **out);
+
 /* Entry (i,j) of the covariance is scatter[i*D+j] * bfn__covariance_scale(). */
 double bfn__covariance_scale(const bfn_feature_stats *stats);
 

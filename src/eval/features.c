@@ -101,8 +101,8 @@ static bfn_status fold_unit(bfn_features *f, const bfn__safetensors *st, const b
     for (size_t o = 0; status == BFN_OK && o < out; o++) {
         double scale = (double)parts[GAIN * out + o] / sqrt((double)parts[VARIANCE * out + o] + BFN__INCEPTION_EPS);
         double shift = (double)parts[OFFSET * out + o] - (double)parts[MEAN * out + o] * scale;
-        bool finite = isfinite(scale) && isfinite(shift);
         bias[o] = (float)shift;
+        bool finite = isfinite(scale) && isfinite(bias[o]);
         for (size_t i = o * each; i < (o + 1) * each; i++) {
             w[i] = (float)((double)w[i] * scale);
             finite = finite && isfinite(w[i]);
@@ -131,7 +131,7 @@ static bfn_status load_inception(bfn_features *f, const bfn__safetensors *st, co
             status = fold_unit(f, st, p, unit, parts);
     }
     bfn__free(f->ctx, parts);
-    return status;
+    return status == BFN_OK ? BFN_OK : bfn__fail_prefix(f->ctx, status, label);
 }
 
 /* ---- small networks ---- */
@@ -143,14 +143,15 @@ static bfn_status load_described(bfn_features *f, const bfn__safetensors *st, co
     if (status != BFN_OK)
         return status;
     status = bfn__layers_build(f->ctx, &f->net, d->height, d->width, d->channels, d->layers, d->n_layers, d->features);
-    if (status == BFN_ERR_ARGUMENT)
-        return bfn__fail_prefix(f->ctx, BFN_ERR_INPUT, label);
+    if (status == BFN_ERR_ARGUMENT) /* what a file says wrongly is its own fault */
+        status = BFN_ERR_INPUT;
     if (status == BFN_OK)
         status = bfn__weights_check_shapes(f->ctx, st, f->net, "");
-    if (status != BFN_OK)
-        return status;
-    f->params = bfn__calloc(f->ctx, bfn__net_arena(f->net), sizeof *f->params);
-    return f->params == NULL ? BFN_ERR_MEMORY : bfn__weights_read(f->ctx, st, f->net, "", false, f->params);
+    if (status == BFN_OK)
+        f->params = bfn__calloc(f->ctx, bfn__net_arena(f->net), sizeof *f->params);
+    if (status == BFN_OK)
+        status = f->params == NULL ? BFN_ERR_MEMORY : bfn__weights_read(f->ctx, st, f->net, "", false, f->params);
+    return status == BFN_OK ? BFN_OK : bfn__fail_prefix(f->ctx, status, label);
 }
 
 /* ---- opening ---- */

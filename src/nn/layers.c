@@ -24,6 +24,7 @@ typedef struct builder {
     const bfn__layer *layers;
     int *nodes; /* [n] node of each layer */
     int input;
+    size_t left; /* numbers a picture that layers may still make */
 } builder;
 
 /* Node of the layer of this name among the first n; -1: none. */
@@ -73,6 +74,21 @@ static int add_layer(bfn__net *net, const bfn__layer *l, const int in[2])
     }
 }
 
+/* A few words in a file could ask for any amount of memory. A layer at most doubles what it reads, or has weights to show for it, so
+ * nothing overflows before it is found. */
+static bfn_status take_room(builder *b, size_t i)
+{
+    const bfn__node *node = &b->net->nodes[b->nodes[i]];
+    size_t most = bfn__limit(b->net->ctx, BFN__CAP_FEATURE_NUMBERS), n;
+    if (!bfn__size_mul(node->rows, node->cols, &n) || n > b->left)
+        return bfn__fail(b->net->ctx, BFN_ERR_ARGUMENT,
+                         "layer \"%s\": all layers up to it make more than %zu numbers of a picture (--limit "
+                         "feature-numbers=N allows more)",
+                         b->layers[i].name, most);
+    b->left -= n;
+    return BFN_OK;
+}
+
 static bfn_status build(builder *b, size_t n_layers, const char *output)
 {
     for (size_t i = 0; i < n_layers; i++) {
@@ -84,8 +100,11 @@ static bfn_status build(builder *b, size_t n_layers, const char *output)
         if (b->net->status != BFN_OK) {
             char prefix[BFN__MAX_NAME + 16];
             (void)snprintf(prefix, sizeof prefix, "layer \"%s\"", b->layers[i].name);
-            return bfn__fail_prefix(b->net->ctx, BFN_ERR_ARGUMENT, prefix);
+            return bfn__fail_prefix(b->net->ctx, b->net->status, prefix);
         }
+        status = take_room(b, i);
+        if (status != BFN_OK)
+            return status;
         if (strcmp(b->layers[i].name, output) == 0) {
             bfn__graph_output(b->net, b->nodes[i]);
             return BFN_OK;
@@ -98,7 +117,7 @@ bfn_status bfn__layers_build(bfn_context *ctx, bfn__net **out, size_t height, si
                              const bfn__layer *layers, size_t n_layers, const char *output)
 {
     *out = NULL;
-    builder b = {.layers = layers};
+    builder b = {.layers = layers, .left = bfn__limit(ctx, BFN__CAP_FEATURE_NUMBERS)};
     bfn_status status = bfn__graph_create(ctx, &b.net, "layers");
     if (status != BFN_OK)
         return status;

@@ -35,7 +35,7 @@ typedef struct bfn__layer {
 const char *bfn__layer_word(bfn__layer_op op, int *n_in);
 
 /* The network of images [height, width, channels] whose output is the layer `output`; layers behind that one are left out.
- * BFN_ERR_ARGUMENT: a name that is no earlier layer's, one that comes twice, shapes that do not fit. */
+ * BFN_ERR_ARGUMENT: a name that is no earlier layer's, one that comes twice, shapes that do not fit, more numbers than the cap feature-numbers allows. */
 bfn_status bfn__layers_build(bfn_context *ctx, bfn__net **out, size_t height, size_t width, size_t channels,
                              const bfn__layer *layers, size_t n_layers, const char *output);
 
