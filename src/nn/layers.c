@@ -100,7 +100,9 @@ static bfn_status build(builder *b, size_t n_layers, const char *output)
         if (b->net->status != BFN_OK) {
             char prefix[BFN__MAX_NAME + 16];
             (void)snprintf(prefix, sizeof prefix, "layer \"%s\"", b->layers[i].name);
-            return bfn__fail_prefix(b->net->ctx, b->net->status, prefix);
+            /* what is wrong of a builder's caller here is wrong of the list */
+            return bfn__fail_prefix(b->net->ctx, b->net->status == BFN_ERR_MEMORY ? BFN_ERR_MEMORY : BFN_ERR_ARGUMENT,
+                                    prefix);
         }
         status = take_room(b, i);
         if (status != BFN_OK)
