@@ -51,6 +51,11 @@ static double *as_double(size_t n, const float *x)
     return y;
 }
 
+static float *zeros(size_t n)
+{
+    return calloc(n > 0 ? n : 1, sizeof(float));
+}
+
 static void open_fixture(fixture *f, const bfn__option *options, size_t n_options, size_t B)
 {
     memset(f, 0, sizeof *f);
@@ -64,19 +69,19 @@ static void open_fixture(fixture *f, const bfn__option *options, size_t n_option
     f->arena = bfn__net_arena(f->net);
     f->n_in = B * bfn__net_shown_size(f->net);
     f->n_out = B * bfn__net_output_size(f->net);
-    f->params = calloc(f->arena, sizeof(float));
+    f->params = zeros(f->arena);
     bfn__net_init(f->net, 3, f->params);
     for (size_t i = 0; i < bfn__net_n_params(f->net); i++) { /* nothing may hide behind a zero or a one */
         const bfn__param *p = bfn__net_param(f->net, i);
         for (size_t j = 0; p->trained && j < p->count; j++)
             f->params[p->offset + j] += (float)(0.3 * uniform(f));
     }
-    f->grads = calloc(f->arena, sizeof(float));
+    f->grads = zeros(f->arena);
     f->shown = random_floats(f, f->n_in, 1.0);
     for (size_t i = 0; net_option(f->net, "log_skip") != 0.0 && i < f->n_in; i++)
         f->shown[i] = 0.1f + fabsf(f->shown[i]);
-    f->d_shown = calloc(f->n_in, sizeof(float));
-    f->out = calloc(f->n_out, sizeof(float));
+    f->d_shown = zeros(f->n_in);
+    f->out = zeros(f->n_out);
     f->d_out = random_floats(f, f->n_out, 1.0);
     f->params64 = as_double(f->arena, f->params);
     f->shown64 = as_double(f->n_in, f->shown);
