@@ -32,8 +32,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #ifdef BFN_FUZZ
 #include "mutate.h"
 
-enum { MAX_ENTRIES = 6 };
-
 static void change(fuzz_entry *entries, size_t *count, fuzz_random *r)
 {
     static fuzz_out part;
@@ -60,7 +58,7 @@ static void change(fuzz_entry *entries, size_t *count, fuzz_random *r)
         fuzz_set_content(e, &part);
         break;
     default:
-        if (*count == MAX_ENTRIES)
+        if (*count == FUZZ_ENTRIES)
             return;
         fuzz_put_npy(&part, r);
         e = &entries[(*count)++];
@@ -73,16 +71,6 @@ static void change(fuzz_entry *entries, size_t *count, fuzz_random *r)
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed)
 {
-    static fuzz_out out;
-    static fuzz_entry entries[MAX_ENTRIES];
-    fuzz_random r = {seed};
-    out.n = 0;
-    out.full = false;
-    if (fuzz_chance(&r, 6))
-        return LLVMFuzzerMutate(data, size, max_size);
-    size_t count = fuzz_take_zip(data, size, entries, MAX_ENTRIES);
-    change(entries, &count, &r);
-    fuzz_put_zip(&out, &r, entries, count);
-    return fuzz_deliver(&out, data, size, max_size);
+    return fuzz_mutate_zip(data, size, max_size, seed, change);
 }
 #endif

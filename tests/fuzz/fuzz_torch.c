@@ -39,8 +39,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #ifdef BFN_FUZZ
 #include "mutate.h"
 
-enum { MAX_ENTRIES = 10 };
-
 static bool is_pickle(const fuzz_entry *e)
 {
     return e->n_name > 4 && memcmp(e->name + e->n_name - 4, ".pkl", 4) == 0;
@@ -73,7 +71,7 @@ static void change(fuzz_entry *entries, size_t *count, fuzz_random *r)
         break;
     case 3:
     case 4:
-        put_storage(*count < MAX_ENTRIES ? &entries[(*count)++] : e, r);
+        put_storage(*count < FUZZ_ENTRIES ? &entries[(*count)++] : e, r);
         break;
     default:
         for (size_t i = 0; i < *count; i++)
@@ -86,16 +84,6 @@ static void change(fuzz_entry *entries, size_t *count, fuzz_random *r)
 /* The pickle, a storage or a name changes; the zip around them stays right. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed)
 {
-    static fuzz_out out;
-    static fuzz_entry entries[MAX_ENTRIES];
-    fuzz_random r = {seed};
-    out.n = 0;
-    out.full = false;
-    if (fuzz_chance(&r, 6))
-        return LLVMFuzzerMutate(data, size, max_size);
-    size_t count = fuzz_take_zip(data, size, entries, MAX_ENTRIES);
-    change(entries, &count, &r);
-    fuzz_put_zip(&out, &r, entries, count);
-    return fuzz_deliver(&out, data, size, max_size);
+    return fuzz_mutate_zip(data, size, max_size, seed, change);
 }
 #endif

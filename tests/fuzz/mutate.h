@@ -52,7 +52,7 @@ uint32_t fuzz_crc(const void *bytes, size_t n);
 
 /* ---- zip ---- */
 
-enum { FUZZ_ENTRY_ROOM = 2048 };
+enum { FUZZ_ENTRIES = 10, FUZZ_ENTRY_ROOM = 2048 };
 
 typedef struct fuzz_entry {
     uint8_t name[64], content[FUZZ_ENTRY_ROOM];
@@ -61,11 +61,13 @@ typedef struct fuzz_entry {
     unsigned method;
 } fuzz_entry;
 
-/* The files of a zip, inflated, until the first one that is not whole or the room is used up; the result is their number. */
-size_t fuzz_take_zip(const uint8_t *data, size_t size, fuzz_entry *entries, size_t room);
 void fuzz_set_content(fuzz_entry *e, const fuzz_out *o);
-/* A zip of the entries' names and contents, stored or deflated; now and then with a flag, a method or a size that lies. */
-void fuzz_put_zip(fuzz_out *o, fuzz_random *r, fuzz_entry *entries, size_t count);
+/* Changes one of *count files, or how many there are (0 to FUZZ_ENTRIES). */
+typedef void (*fuzz_change_fn)(fuzz_entry *entries, size_t *count, fuzz_random *r);
+
+/* The files of a zip, inflated, changed, and in a new zip, stored or deflated; now and then with a flag, a method or a size that lies, or mutated as
+ * bytes. Ready to be LLVMFuzzerCustomMutator. */
+size_t fuzz_mutate_zip(uint8_t *data, size_t size, size_t max_size, unsigned seed, fuzz_change_fn change);
 
 /* ---- formats that two targets share ---- */
 

@@ -43,10 +43,11 @@ void fuzz_set_content(fuzz_entry *e, const fuzz_out *o)
     memcpy(e->content, o->data, e->n);
 }
 
-size_t fuzz_take_zip(const uint8_t *data, size_t size, fuzz_entry *entries, size_t room)
+/* Until the first file that is not whole. */
+static size_t take_zip(const uint8_t *data, size_t size, fuzz_entry *entries)
 {
     size_t count = 0, at = 0;
-    while (count < room && take_entry(data, size, &at, &entries[count]))
+    while (count < FUZZ_ENTRIES && take_entry(data, size, &at, &entries[count]))
         count++;
     return count;
 }
@@ -73,7 +74,7 @@ static void put_header(fuzz_out *o, const fuzz_entry *e, unsigned flags, bool ce
     fuzz_put(o, e->name, e->n_name);
 }
 
-void fuzz_put_zip(fuzz_out *o, fuzz_random *r, fuzz_entry *entries, size_t count)
+static void put_zip(fuzz_out *o, fuzz_random *r, fuzz_entry *entries, size_t count)
 {
     unsigned flags = fuzz_chance(r, 8) ? 1u << fuzz_below(r, 12) : 0;
     for (size_t i = 0; i < count; i++) {
@@ -106,4 +107,19 @@ void fuzz_put_zip(fuzz_out *o, fuzz_random *r, fuzz_entry *entries, size_t count
     fuzz_put_little(o, end - directory, 4);
     fuzz_put_little(o, directory, 4);
     fuzz_put_little(o, 0, 2);
+}
+
+size_t fuzz_mutate_zip(uint8_t *data, size_t size, size_t max_size, unsigned seed, fuzz_change_fn change)
+{
+    static fuzz_out out;
+    static fuzz_entry entries[FUZZ_ENTRIES];
+    fuzz_random r = {seed};
+    out.n = 0;
+    out.full = false;
+    if (fuzz_chance(&r, 6))
+        return LLVMFuzzerMutate(data, size, max_size);
+    size_t count = take_zip(data, size, entries);
+    change(entries, &count, &r);
+    put_zip(&out, &r, entries, count);
+    return fuzz_deliver(&out, data, size, max_size);
 }
