@@ -10,12 +10,12 @@
 #include "io/canvas.h"
 #include "io/png.h"
 #include "model/model_internal.h"
+#include "nn/parallel.h"
 #include "nn/peak.h" /* bfn__seconds */
 
 #include "bfn/picture.h"
 
 #include <math.h>
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,12 +97,11 @@ static bfn_status name_metrics(bfn__sweep *s)
 
 static bfn_status make_header(bfn__sweep *s)
 {
-    int threads = s->ctx->n_threads > 0 ? s->ctx->n_threads : omp_get_max_threads();
     bfn_status status = bfn_record_create(s->ctx, &s->header);
     if (status == BFN_OK)
         status = bfn_record_model(s->header, s->model);
     if (status == BFN_OK)
-        status = bfn_record_set_count(s->header, "threads", (uint64_t)threads);
+        status = bfn_record_set_count(s->header, "threads", (uint64_t)bfn__n_threads(s->ctx));
     if (status == BFN_OK)
         status = bfn_record_set_count(s->header, "batch", s->batch);
     if (status == BFN_OK)
