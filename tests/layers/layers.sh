@@ -62,8 +62,8 @@ layer_system() {
     flow | solver | sample) echo '^(immintrin\.h|arm_neon\.h)$' ;;
     nn) echo '^(immintrin\.h|arm_neon\.h|omp\.h|dnnl[a-z_]*\.h)$' ;;
     io) echo '^(unistd\.h|strings\.h|fcntl\.h|dirent\.h|sys/(stat|mman|types|file|uio)\.h|jansson\.h|yaml\.h|zlib\.h|zip\.h|spng\.h|nettle/.*)$' ;;
-    model | train) echo '^(pthread\.h|unistd\.h|fcntl\.h|dirent\.h|sys/(stat|types|file)\.h|omp\.h|jansson\.h|yaml\.h|nettle/.*|mpi\.h)$' ;;
-    eval) echo '^(jansson\.h|unistd\.h|fcntl\.h|sys/(stat|types)\.h|omp\.h|hunspell/.*|nettle/.*|lapacke?\.h|cblas\.h)$' ;;
+    model | train) echo '^(pthread\.h|unistd\.h|fcntl\.h|dirent\.h|sys/(stat|types|file)\.h|jansson\.h|yaml\.h|nettle/.*|mpi\.h)$' ;;
+    eval) echo '^(jansson\.h|unistd\.h|fcntl\.h|sys/(stat|types)\.h|hunspell/.*|nettle/.*|lapacke?\.h|cblas\.h)$' ;;
     cli) echo '.*' ;;
     esac
 }
