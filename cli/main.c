@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -68,6 +69,16 @@ static void hold_standard_streams(void)
     for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++)
         if (fcntl(stream, F_GETFD) == -1 && errno == EBADF)
             (void)!open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+/* Threads of GNU OpenMP that wait for others spin first: for milliseconds, on the very core that the others need where the machine is
+ * busy. A thousand turns do as well on a quiet machine. How many it reads from the environment before main begins, so the program starts
+ * itself once more; where that fails, it goes on as it is. (docs/SPEED.md) */
+static void wait_calmly(char **argv)
+{
+    if (getenv("OMP_WAIT_POLICY") == NULL && getenv("GOMP_SPINCOUNT") == NULL &&
+        setenv("GOMP_SPINCOUNT", "1000", 0) == 0)
+        (void)execv("/proc/self/exe", argv);
 }
 
 static int extra(const char *command, const char *word)
@@ -127,5 +138,6 @@ int main(int argc, char **argv)
     const cli_command *command = cli_find_command(name);
     if (command == NULL)
         return unknown_command(name);
+    wait_calmly(argv);
     return command->run(command, argc - 1, argv + 1);
 }

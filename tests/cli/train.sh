@@ -142,7 +142,7 @@ for signal in INT TERM; do
 done
 
 # two at once
-"$bfn" train tiny.yaml --data words.txt --out busy --set train.steps=100000 --set train.checkpoint_every=0 --set train.valid_every=0 -q 2>/dev/null &
+env -u OMP_WAIT_POLICY "$bfn" train tiny.yaml --data words.txt --out busy --set train.steps=100000 --set train.checkpoint_every=0 --set train.valid_every=0 -q 2>/dev/null &
 pid=$!
 for i in $(seq 100); do
     [ -s busy/log.jsonl ] && break
@@ -151,6 +151,7 @@ done
 run train tiny.yaml --data words.txt --out busy
 expect 2
 grep -q "busy: another training (process $pid) is at work" err || fail "the lock"
+tr '\0' '\n' </proc/$pid/environ | grep -qx GOMP_SPINCOUNT=1000 || fail "threads that wait would spin for long"
 kill -KILL $pid
 wait $pid 2>/dev/null
 run train tiny.yaml --data words.txt --out busy --set train.steps=2 -q
