@@ -43,6 +43,9 @@ static int run(const cli_command *command, int argc, char **argv)
         return CLI_EXIT_USAGE;
     if (v.data == NULL || v.out == NULL)
         return cli_usage(command, "%s is missing", v.data == NULL ? "--data PATH" : "--out FILE");
+    int unwritable = cli_check_output(command, v.out);
+    if (unwritable != 0)
+        return unwritable;
     bfn_context *ctx;
     bfn_status status = cli_context(command, v.threads, &ctx);
     if (status != BFN_OK)

@@ -111,8 +111,10 @@ static int fail_write(const sample_run *r)
 static int open_output(sample_run *r)
 {
     r->out = stdout;
-    if (r->v->out == NULL || r->format == FORMAT_NPY)
+    if (r->v->out == NULL)
         return 0;
+    if (r->format == FORMAT_NPY)
+        return cli_check_output(r->command, r->v->out);
     r->out = NULL;
     if (!cli_outfile_open(&r->outfile, r->v->out))
         return fail_write(r);

@@ -446,7 +446,9 @@ static void warn_few(const fid_run *r)
 
 static int measure(fid_run *r)
 {
-    int code = open_network(r);
+    int code = r->v->save_stats != NULL ? cli_check_output(r->command, r->v->save_stats) : 0;
+    if (code == 0)
+        code = open_network(r);
     if (code == 0 && r->v->model != NULL)
         code = open_model(r);
     if (code == 0)

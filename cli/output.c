@@ -23,6 +23,8 @@ int cli_check_output(const cli_command *command, const char *path)
     const char *slash = strrchr(path, '/');
     if (slash != NULL)
         snprintf(folder, sizeof folder, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+    if (stat(folder, &info) == 0 && !S_ISDIR(info.st_mode))
+        return fail(command, path, strerror(ENOTDIR));
     if (access(folder, W_OK | X_OK) != 0)
         return fail(command, path, strerror(errno));
     if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))

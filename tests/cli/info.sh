@@ -25,6 +25,12 @@ grep -q '^  "step": 30,$' out || fail "json: step"
 if command -v python3 >/dev/null && python3 -c 'import json' 2>/dev/null; then
     python3 -c 'import json, sys; d = json.load(open("out")); assert d["positions"] == 32 and len(d["tensors"]) > 50' || fail "json does not parse"
 fi
+# numbers that are none are counted
+header='{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,12]},"b":{"dtype":"F32","shape":[1],"data_offsets":[12,16]}}'
+{ printf "\\$(printf %03o ${#header})\\0\\0\\0\\0\\0\\0\\0%s" "$header" && printf '\0\0\300\177\0\0\200\77\0\0\200\377\0\0\200\77'; } >odd.safetensors
+run info odd.safetensors
+expect 0
+grep -q '^not finite   a: 1 NaN, 1 infinite$' out || fail "numbers that are not finite are not said"
 run info nowhere
 expect 4
 run info words.txt
