@@ -163,6 +163,50 @@ static void test_halves_are_cut(void **p)
     assert_true(same_bytes(s, "a/last.safetensors", "whole/last.safetensors"));
 }
 
+/* A log that somebody else wrote: whatever its numbers are, the run goes on and draws them, or leaves them out. */
+static void test_hostile_log(void **p)
+{
+    training *s = *p;
+    char path[PATH_BYTES];
+    bfn__bytes svg;
+    static const char *const lines[] = {
+        "{\"step\":1e308,\"bits\":1e308,\"valid_bound\":1e-308}",
+        "{\"step\":1.7e308,\"bits\":-1e308,\"valid_bound\":-1e308}",
+        "{\"step\":0,\"bits\":0,\"valid_bound\":0}",
+        "{\"step\":1e-320,\"bits\":5e-324,\"valid_bound\":1e999}",
+        "{\"step\":5,\"bits\":nan,\"valid_bound\":inf}",
+        "{\"step\":4,\"step\":\"x\",\"bits\":[[[[",
+        "{\"step\":",
+        "\xff\xfe\033[2J",
+        "{\"step\":3,\"bits\":</svg><script>,\"valid_bound\":1}",
+        "",
+    };
+    watcher half = {.stop_at = 10};
+    assert_int_equal(train(s, "a", &half, 0, NULL, 0), BFN_CANCELLED);
+    path_in(s, "a/log.jsonl", path);
+    for (size_t n = 1; n <= sizeof lines / sizeof lines[0]; n++) { /* one of them more each time */
+        FILE *f = fopen(path, "w");
+        assert_non_null(f);
+        for (size_t i = 0; i < n; i++)
+            (void)fprintf(f, "%s\n", lines[i]);
+        for (size_t i = 0; i < 100000 && n == 2; i++)
+            (void)fputc(i % 5 == 0 ? '\0' : '{', f);
+        assert_int_equal(fclose(f), 0);
+        watcher next = {.stop_at = 10 + n};
+        assert_int_equal(train(s, "a", &next, 1, NULL, 0), n < 10 ? BFN_CANCELLED : BFN_OK);
+        path_in(s, "a/loss.svg", path);
+        assert_int_equal(bfn__file_map(s->ctx, path, 1 << 20, &svg), BFN_OK);
+        char *text = calloc(svg.size + 1, 1);
+        memcpy(text, svg.data, svg.size);
+        bfn__file_unmap(s->ctx, &svg);
+        assert_memory_equal(text, "<svg", 4);
+        if (strstr(text, "nan") != NULL || strstr(text, "inf") != NULL || strstr(text, "script") != NULL)
+            fail_msg("%zu lines: %.2000s", n, text);
+        free(text);
+        path_in(s, "a/log.jsonl", path);
+    }
+}
+
 static void test_dead_files_are_swept(void **p)
 {
     training *s = *p;
@@ -363,10 +407,10 @@ int main(int argc, char **argv)
     all = argc > 1 && strcmp(argv[1], "all") == 0;
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup_train, teardown_train)
     const struct CMUnitTest tests[] = {
-        TEST(test_every_bit_counts),      TEST(test_previous_is_taken),    TEST(test_damaged_model),
-        TEST(test_halves_are_cut),        TEST(test_dead_files_are_swept), TEST(test_links_are_refused),
-        TEST(test_saves_are_tried_again), TEST(test_weights_overflow),     TEST(test_wild_rate),
-        TEST(test_out_of_memory),
+        TEST(test_every_bit_counts),  TEST(test_previous_is_taken),     TEST(test_damaged_model),
+        TEST(test_halves_are_cut),    TEST(test_dead_files_are_swept),  TEST(test_hostile_log),
+        TEST(test_links_are_refused), TEST(test_saves_are_tried_again), TEST(test_weights_overflow),
+        TEST(test_wild_rate),         TEST(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
