@@ -513,28 +513,47 @@ static bool in_place(const bfn__safetensors *st, const char *digits, size_t *at)
     return strlen(digits) == BFN__SHA256_HEX - 1 && memcmp(st->bytes + *at, digits, BFN__SHA256_HEX - 1) == 0;
 }
 
-bfn_status bfn__safetensors_verify(const bfn__safetensors *st, const char *label, bool *has_checksum)
+/* Both sums of the bytes: one as they are, one with blanks at the digits. */
+static void sum_up(const bfn__safetensors *st, size_t at, char whole[BFN__SHA256_HEX], char blank[BFN__SHA256_HEX])
+{
+    size_t after = at + BFN__SHA256_HEX - 1;
+    bfn__sha256 one, two;
+    bfn__sha256_begin(&one);
+    bfn__sha256_begin(&two);
+    bfn__sha256_add_both(&one, &two, st->bytes, at);
+    bfn__sha256_add(&one, st->bytes + at, BFN__SHA256_HEX - 1);
+    bfn__sha256_add(&two, BFN__SHA256_BLANK, BFN__SHA256_HEX - 1);
+    bfn__sha256_add_both(&one, &two, st->bytes + after, st->n_bytes - after);
+    bfn__sha256_end(&one, whole);
+    bfn__sha256_end(&two, blank);
+}
+
+bfn_status bfn__safetensors_sums(const bfn__safetensors *st, const char *label, char *whole, bool *has_checksum)
 {
     const char *digits = bfn__safetensors_metadata(st, BFN__ST_CHECKSUM);
     char is[BFN__SHA256_HEX] = "";
     size_t at;
-    if (has_checksum != NULL)
-        *has_checksum = digits != NULL && st->bytes != NULL;
-    if (digits == NULL || st->bytes == NULL)
+    whole[0] = '\0';
+    *has_checksum = digits != NULL && st->bytes != NULL;
+    if (!*has_checksum)
         return BFN_OK;
     if (!in_place(st, digits, &at))
         return bfn__fail(st->ctx, BFN_ERR_INPUT, "%s: metadata " BFN__ST_CHECKSUM " is \"%.80s\", needs 64 digits",
                          label, digits);
-    size_t after = at + BFN__SHA256_HEX - 1;
-    bfn__sha256 hash;
-    bfn__sha256_begin(&hash);
-    bfn__sha256_add(&hash, st->bytes, at);
-    bfn__sha256_add(&hash, BFN__SHA256_BLANK, BFN__SHA256_HEX - 1);
-    bfn__sha256_add(&hash, st->bytes + after, st->n_bytes - after);
-    bfn__sha256_end(&hash, is);
+    sum_up(st, at, whole, is);
     if (strcmp(is, digits) == 0)
         return BFN_OK;
     return bfn__fail(st->ctx, BFN_ERR_INPUT,
                      "%s: the file is damaged: its sha256 is %.12s..., its metadata " BFN__ST_CHECKSUM " says %.12s...",
                      label, is, digits);
+}
+
+bfn_status bfn__safetensors_verify(const bfn__safetensors *st, const char *label, bool *has_checksum)
+{
+    char whole[BFN__SHA256_HEX];
+    bool has;
+    bfn_status status = bfn__safetensors_sums(st, label, whole, &has);
+    if (has_checksum != NULL)
+        *has_checksum = has;
+    return status;
 }

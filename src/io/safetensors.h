@@ -65,6 +65,8 @@ const bfn__st_entry *bfn__safetensors_metadata_at(const bfn__safetensors *st, si
 #define BFN__ST_CHECKSUM "bfn.sha256"
 /* Compare it with the file. BFN_ERR_INPUT: they differ. A file without one is fine (*has_checksum, which may be NULL, says it). */
 bfn_status bfn__safetensors_verify(const bfn__safetensors *st, const char *label, bool *has_checksum);
+/* The same, and the sum of the file as it is, on the way: whole[65]; "" where the file has no checksum of its own. */
+bfn_status bfn__safetensors_sums(const bfn__safetensors *st, const char *label, char *whole, bool *has_checksum);
 
 /* Convert any dtype to float / double / int64 (count of them). Integers that do not fit are BFN_ERR_INPUT. */
 bfn_status bfn__st_to_f32(bfn_context *ctx, const bfn__st_tensor *t, float *out);

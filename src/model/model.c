@@ -192,24 +192,6 @@ static bfn_status load_contents(bfn_model *model, const bfn__safetensors *st)
     return status == BFN_OK ? list_tensors(model, st) : status;
 }
 
-/* The sum of the file as it is, for the reader, and that inside it: two tasks at once, they cost the same. Only the second can fail. */
-typedef struct two_sums {
-    bfn_model *model;
-    const bfn__safetensors *st;
-    const bfn__bytes *bytes;
-    const char *path;
-    bfn_status status;
-} two_sums;
-
-static void sum_up(void *arg, size_t i)
-{
-    two_sums *sums = arg;
-    if (i == 0)
-        bfn__sha256_hex(sums->bytes->data, sums->bytes->size, sums->model->checksum);
-    else
-        sums->status = bfn__safetensors_verify(sums->st, sums->path, NULL);
-}
-
 static bfn_status load_bytes(bfn_model *model, const bfn__bytes *bytes, const char *path)
 {
     bfn__safetensors *st;
@@ -217,9 +199,10 @@ static bfn_status load_bytes(bfn_model *model, const bfn__bytes *bytes, const ch
     bfn_status status = bfn__tensors_parse(model->ctx, &st, bytes->data, bytes->size, path);
     if (status != BFN_OK)
         return status;
-    two_sums sums = {model, st, bytes, path, BFN_OK};
-    bfn__parallel(model->ctx, 2, sum_up, &sums);
-    status = sums.status;
+    bool has_checksum;
+    status = bfn__safetensors_sums(st, path, model->checksum, &has_checksum);
+    if (!has_checksum)
+        bfn__sha256_hex(bytes->data, bytes->size, model->checksum);
     if (status == BFN_OK)
         status = bfn__find_config(model->ctx, st, path, o->config_path, &model->config, &model->net);
     if (status == BFN_OK) {

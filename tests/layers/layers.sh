@@ -61,7 +61,7 @@ layer_system() {
     base) echo '^(Random123/.*|immintrin\.h|arm_neon\.h|cpuid\.h|sys/auxv\.h)$' ;;
     flow | solver | sample) echo '^(immintrin\.h|arm_neon\.h)$' ;;
     nn) echo '^(immintrin\.h|arm_neon\.h|omp\.h|dnnl[a-z_]*\.h)$' ;;
-    io) echo '^(unistd\.h|strings\.h|fcntl\.h|dirent\.h|sys/(stat|mman|types|file|uio)\.h|jansson\.h|yaml\.h|zlib\.h|zip\.h|spng\.h|nettle/.*)$' ;;
+    io) echo '^(immintrin\.h|cpuid\.h|unistd\.h|strings\.h|fcntl\.h|dirent\.h|sys/(stat|mman|types|file|uio)\.h|jansson\.h|yaml\.h|zlib\.h|zip\.h|spng\.h|nettle/.*)$' ;;
     model | train) echo '^(pthread\.h|unistd\.h|fcntl\.h|dirent\.h|sys/(stat|types|file)\.h|jansson\.h|yaml\.h|nettle/.*|mpi\.h)$' ;;
     eval) echo '^(jansson\.h|unistd\.h|fcntl\.h|sys/(stat|types)\.h|hunspell/.*|nettle/.*|lapacke?\.h|cblas\.h)$' ;;
     cli) echo '.*' ;;
