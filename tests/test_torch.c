@@ -422,15 +422,91 @@ static void test_deflated(void **state)
                 "data.pkl has 300000000 bytes, at most 268435456");
 }
 
+static bfn_status run_parse(bfn_context *context, void *arg)
+{
+    const blob *b = arg;
+    bfn__safetensors *st;
+    bfn_status status = bfn__torch_parse(context, &st, b->bytes, b->n, "x.pt");
+    bfn__safetensors_close(st);
+    return status;
+}
+
+/* ---- the format before 1.6: pickles in a row, then the storages ---- */
+
+#define OLD_HEAD                                                                                                       \
+    "\x80\x02\x8a\nl\xfc\x9c"                                                                                          \
+    "F\xf9 j\xa8P\x19.\x80\2M\xe9\3."
+
+/* Head, a dict about the machine, the views, the list of keys (each a letter), and what each storage says and has. */
+typedef struct old_file {
+    const char *keys;
+    unsigned long long counts[4];
+    size_t bytes[4], n_more; /* n_more: bytes behind the last */
+} old_file;
+
+static blob make_old(const old_file *f)
+{
+    static const torch_view views[] = {
+        {"w", "FloatStorage", "a", 12, 2, 0, {3, 4}, {4, 1}, false},
+        {"turned", "FloatStorage", "a", 12, 2, 0, {4, 3}, {1, 4}, false},
+        {"n", "LongStorage", "b", 1, 0, 0, {0}, {0}, false},
+    };
+    blob b = {0};
+    blob_put(&b, OLD_HEAD "\x80\2}.", sizeof OLD_HEAD - 1 + 4);
+    torch_pickle(&b, views, 3, TORCH_ORDERED);
+    blob_text(&b, "\x80\2](");
+    for (const char *key = f->keys; *key != '\0'; key++) {
+        blob_text(&b, "X");
+        blob_number(&b, 1, 4);
+        blob_put(&b, key, 1);
+    }
+    blob_text(&b, "e.");
+    for (size_t i = 0; f->keys[i] != '\0'; i++) {
+        blob_number(&b, f->counts[i], 8);
+        blob_put(&b, numbers, f->bytes[i]);
+    }
+    blob_put(&b, numbers, f->n_more);
+    return b;
+}
+
+static void refuse_old(old_file f, const char *words)
+{
+    blob b = make_old(&f);
+    refuse(&b, words);
+    free(b.bytes);
+}
+
 static void test_old_format(void **state)
 {
     (void)state;
-    static const char old[] = "\x80\x02\x8a\nl\xfc\x9c"
-                              "F\xf9 j\xa8P\x19.\x80\2M\xe9\3.";
     bfn__safetensors *st;
-    assert_true(bfn__is_torch(old, sizeof old - 1));
-    assert_says(bfn__tensors_parse(ctx, &st, old, sizeof old - 1, "x.pt"), BFN_ERR_INPUT,
-                "x.pt: is a bare pickle, PyTorch's format before version 1.6");
+    static const float turned[] = {0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11};
+    blob b = make_old(&(old_file){"ba", {1, 12}, {8, 48}, 0});
+    assert_true(bfn__is_torch(b.bytes, b.n));
+    assert_ok(bfn__tensors_parse(ctx, &st, b.bytes, b.n, "x.pt"));
+    check_values(st, "w", numbers, 12);
+    check_values(st, "turned", turned, 12);
+    assert_int_equal(bfn__safetensors_find(st, "n")->dtype, BFN__DTYPE_I64);
+    assert_int_equal((uintptr_t)bfn__safetensors_find(st, "w")->data % sizeof(float), 0); /* wherever it lay */
+    bfn__safetensors_close(st);
+    for (size_t n = sizeof OLD_HEAD - 1; n < b.n; n++) { /* every byte is needed */
+        const blob cut = {b.bytes, n, 0};
+        assert_int_equal(parse(&cut), BFN_ERR_INPUT);
+    }
+    assert_true(each_allocation(run_parse, &b, BFN_OK) > 10);
+    free(b.bytes);
+    refuse_old((old_file){"ba", {1, 12}, {8, 44}, 0}, "x.pt: the file ends inside the storage a");
+    refuse_old((old_file){"ba", {1, 11}, {8, 48}, 0}, "x.pt: the storage a has 11 numbers, the pickle says 12");
+    refuse_old((old_file){"ba", {1, ~0ull}, {8, 48}, 0}, "the storage a has 18446744073709551615 numbers");
+    refuse_old((old_file){"ba", {1, 12}, {8, 48}, 3}, "x.pt: 3 bytes behind the last storage");
+    refuse_old((old_file){"bb", {1, 1}, {8, 8}, 0}, "x.pt: the storage \"b\" is there twice");
+    refuse_old((old_file){"bc", {1, 12}, {8, 48}, 0}, "x.pt: the storage \"c\" is in no tensor");
+    refuse_old((old_file){"b", {1}, {8}, 0}, "x.pt: \"w\": its storage a is missing");
+    static const char payload[] = OLD_HEAD "\x80\2cos\nsystem\nX\1\0\0\0a\x85R.";
+    const blob p = {(unsigned char *)(uintptr_t)payload, sizeof payload - 1, 0};
+    refuse(&p, "the pickle calls \"os.system\", which a checkpoint may not");
+    assert_says(bfn__tensors_parse(ctx, &st, "\x80\2]q\0.", 6, "x.pt"), BFN_ERR_INPUT,
+                "x.pt: is a bare pickle, no file of torch.save");
     /* Formats are told apart by content: a safetensors file whose header has 640 or 67324752 bytes is one. */
     assert_false(bfn__is_torch("\x80\2\0\0\0\0\0\0{", 9));
     assert_false(bfn__is_torch("PK\3\4\0\0\0\0{", 9));
@@ -439,6 +515,21 @@ static void test_old_format(void **state)
 }
 
 /* ---- the golden checkpoints ---- */
+
+static void assert_same_tensors(const bfn__safetensors *pt, const bfn__safetensors *st)
+{
+    assert_int_equal(bfn__safetensors_n_tensors(pt), bfn__safetensors_n_tensors(st));
+    for (size_t j = 0; j < bfn__safetensors_n_tensors(pt); j++) {
+        const bfn__st_tensor *a = bfn__safetensors_tensor(pt, j), *b = bfn__safetensors_find(st, a->name);
+        if (b == NULL) /* weights files may leave the prefix out */
+            b = bfn__safetensors_find(st, a->name + strlen("net."));
+        assert_non_null(b);
+        assert_int_equal(a->rank, b->rank);
+        assert_memory_equal(a->shape, b->shape, sizeof a->shape);
+        assert_int_equal(a->bytes, b->bytes);
+        assert_memory_equal(a->data, b->data, a->bytes);
+    }
+}
 
 static void test_golden(void **state)
 {
@@ -451,29 +542,26 @@ static void test_golden(void **state)
         assert_ok(bfn__tensors_open(ctx, &pt, path));
         snprintf(path, sizeof path, "%s/%s_weights.safetensors", golden_folder(), names[i]);
         assert_ok(bfn__tensors_open(ctx, &st, path));
-        assert_int_equal(bfn__safetensors_n_tensors(pt), bfn__safetensors_n_tensors(st));
-        for (size_t j = 0; j < bfn__safetensors_n_tensors(pt); j++) {
-            const bfn__st_tensor *a = bfn__safetensors_tensor(pt, j), *b = bfn__safetensors_find(st, a->name);
-            if (b == NULL) /* weights files may leave the prefix out */
-                b = bfn__safetensors_find(st, a->name + strlen("net."));
-            assert_non_null(b);
-            assert_int_equal(a->rank, b->rank);
-            assert_memory_equal(a->shape, b->shape, sizeof a->shape);
-            assert_int_equal(a->bytes, b->bytes);
-            assert_memory_equal(a->data, b->data, a->bytes);
-        }
+        assert_same_tensors(pt, st);
         bfn__safetensors_close(pt);
         bfn__safetensors_close(st);
     }
 }
 
-static bfn_status run_parse(bfn_context *context, void *arg)
+/* What PyTorch writes in both of its formats is the same. */
+static void test_golden_formats(void **state)
 {
-    const blob *b = arg;
-    bfn__safetensors *st;
-    bfn_status status = bfn__torch_parse(context, &st, b->bytes, b->n, "x.pt");
-    bfn__safetensors_close(st);
-    return status;
+    (void)state;
+    char path[4096];
+    bfn__safetensors *old, *new;
+    snprintf(path, sizeof path, "%s/torch_old.pt", golden_folder());
+    assert_ok(bfn__tensors_open(ctx, &old, path));
+    snprintf(path, sizeof path, "%s/torch_new.pt", golden_folder());
+    assert_ok(bfn__tensors_open(ctx, &new, path));
+    assert_int_equal(bfn__safetensors_n_tensors(old), 11);
+    assert_same_tensors(old, new);
+    bfn__safetensors_close(old);
+    bfn__safetensors_close(new);
 }
 
 static void test_memory(void **state)
@@ -499,6 +587,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_deflated, setup_scratch, teardown_scratch),
         cmocka_unit_test_setup_teardown(test_old_format, setup, teardown),
         cmocka_unit_test_setup_teardown(test_golden, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_golden_formats, setup, teardown),
         cmocka_unit_test_setup_teardown(test_memory, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -500,14 +500,15 @@ static bfn_status do_build(machine *m)
     return BFN_OK;
 }
 
-/* ("storage", type, key, location, count) */
+/* ("storage", type, key, location, count), and in the format without zip a sixth: None, where it is no view of another storage */
 static bfn_status do_storage(machine *m)
 {
     uint32_t index;
     const value *t = peek(m, 0, &index);
-    if (t == NULL || t->kind != BFN__PICKLE_TUPLE || t->count != 5 || !has_kind(m, t, 0, BFN__PICKLE_TEXT) ||
-        !has_kind(m, t, 1, BFN__PICKLE_NAME) || !has_kind(m, t, 2, BFN__PICKLE_TEXT) ||
-        !has_kind(m, t, 3, BFN__PICKLE_TEXT) || !has_kind(m, t, 4, BFN__PICKLE_INTEGER))
+    if (t == NULL || t->kind != BFN__PICKLE_TUPLE || !(t->count == 5 || t->count == 6) ||
+        !has_kind(m, t, 0, BFN__PICKLE_TEXT) || !has_kind(m, t, 1, BFN__PICKLE_NAME) ||
+        !has_kind(m, t, 2, BFN__PICKLE_TEXT) || !has_kind(m, t, 3, BFN__PICKLE_TEXT) ||
+        !has_kind(m, t, 4, BFN__PICKLE_INTEGER) || (t->count == 6 && !has_kind(m, t, 5, BFN__PICKLE_NONE)))
         return fail(m, "a persistent object that is no storage");
     const value *word = bfn__pickle_at(m, bfn__pickle_item(m, t, 0)),
                 *type = bfn__pickle_at(m, bfn__pickle_item(m, t, 1));
@@ -586,13 +587,19 @@ static bfn_status collect(machine *m, bfn__pickle *out)
     return bfn__pickle_collect(m, root, out);
 }
 
-bfn_status bfn__pickle_parse(bfn_context *ctx, bfn__pickle **out, const void *bytes, size_t n, const char *label)
+static void free_machine(machine *m)
+{
+    bfn__pickle_array *arrays[] = {&m->values, &m->items, &m->links, &m->stack, &m->memo};
+    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
+        bfn__free(m->ctx, arrays[i]->items);
+}
+
+/* used: NULL: of a zip file's pickle. */
+static bfn_status parse(bfn_context *ctx, bfn__pickle **out, const void *bytes, size_t n, const char *label,
+                        size_t *used)
 {
     machine m = {.ctx = ctx, .label = label, .bytes = bytes, .n = n};
     *out = NULL;
-    if (n > bfn__limit(ctx, BFN__CAP_PICKLE_BYTES))
-        return bfn__fail(ctx, BFN_ERR_INPUT, "%s: the pickle has %zu bytes, at most %zu are allowed", label, n,
-                         bfn__limit(ctx, BFN__CAP_PICKLE_BYTES));
     bfn__pickle *pickle = bfn__calloc(ctx, 1, sizeof *pickle);
     if (pickle == NULL)
         return BFN_ERR_MEMORY;
@@ -600,13 +607,85 @@ bfn_status bfn__pickle_parse(bfn_context *ctx, bfn__pickle **out, const void *by
     bfn_status status = run(&m);
     if (status == BFN_OK)
         status = collect(&m, pickle);
-    bfn__pickle_array *arrays[] = {&m.values, &m.items, &m.links, &m.stack, &m.memo};
-    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
-        bfn__free(ctx, arrays[i]->items);
+    if (status == BFN_OK && used != NULL)
+        status = bfn__pickle_collect_storages(&m, pickle);
+    if (used != NULL)
+        *used = m.at;
+    free_machine(&m);
     if (status != BFN_OK) {
         bfn__pickle_destroy(pickle);
         return status;
     }
     *out = pickle;
     return BFN_OK;
+}
+
+bfn_status bfn__pickle_parse(bfn_context *ctx, bfn__pickle **out, const void *bytes, size_t n, const char *label)
+{
+    *out = NULL;
+    if (n > bfn__limit(ctx, BFN__CAP_PICKLE_BYTES))
+        return bfn__fail(ctx, BFN_ERR_INPUT, "%s: the pickle has %zu bytes, at most %zu are allowed", label, n,
+                         bfn__limit(ctx, BFN__CAP_PICKLE_BYTES));
+    return parse(ctx, out, bytes, n, label, NULL);
+}
+
+/* What one pickle of a row may take of the bytes that are left. */
+static size_t window(const bfn_context *ctx, size_t n)
+{
+    size_t most = bfn__limit(ctx, BFN__CAP_PICKLE_BYTES);
+    return n < most ? n : most;
+}
+
+bfn_status bfn__pickle_parse_first(bfn_context *ctx, bfn__pickle **out, const void *bytes, size_t n, const char *label,
+                                   size_t *used)
+{
+    return parse(ctx, out, bytes, window(ctx, n), label, used);
+}
+
+/* ---- a list of texts ---- */
+
+static bfn_status copy_texts(const machine *m, const value *list, char ***texts, size_t *n_texts)
+{
+    const bfn__pickle_link *links = m->links.items;
+    size_t bytes = 0;
+    *n_texts = list->count;
+    for (uint32_t at = list->first; at != BFN__PICKLE_NOTHING; at = links[at].next) {
+        const value *text = bfn__pickle_at(m, links[at].value);
+        if (text->kind != BFN__PICKLE_TEXT)
+            return fail(m, "the pickle's list holds something that is no text");
+        bytes += text->is.text.n +
+                 1; /* parts of the pickle, but the same one may come again: at most values times its size */
+        if (bytes > bfn__limit(m->ctx, BFN__CAP_PICKLE_BYTES))
+            return fail(m, "the pickle's list unfolds to more than a pickle may have");
+    }
+    char **block = bfn__calloc(m->ctx, 1, (*n_texts + 1) * sizeof *block + bytes);
+    if (block == NULL)
+        return BFN_ERR_MEMORY;
+    char *to = (char *)(block + *n_texts + 1);
+    size_t i = 0;
+    for (uint32_t at = list->first; at != BFN__PICKLE_NOTHING; at = links[at].next) {
+        const value *text = bfn__pickle_at(m, links[at].value);
+        block[i++] = to;
+        memcpy(to, text->is.text.bytes, text->is.text.n);
+        to += text->is.text.n + 1;
+    }
+    *texts = block;
+    return BFN_OK;
+}
+
+bfn_status bfn__pickle_texts_first(bfn_context *ctx, char ***texts, size_t *n_texts, const void *bytes, size_t n,
+                                   const char *label, size_t *used)
+{
+    machine m = {.ctx = ctx, .label = label, .bytes = bytes, .n = window(ctx, n)};
+    uint32_t root;
+    *texts = NULL;
+    bfn_status status = run(&m);
+    const value *v = status == BFN_OK ? peek(&m, 0, &root) : NULL;
+    if (status == BFN_OK && (m.stack.n != 1 || v == NULL || v->kind != BFN__PICKLE_LIST))
+        status = fail(&m, "the pickle ends with something that is no list");
+    if (status == BFN_OK)
+        status = copy_texts(&m, v, texts, n_texts);
+    *used = m.at;
+    free_machine(&m);
+    return status;
 }

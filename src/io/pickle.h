@@ -24,6 +24,22 @@ typedef struct bfn__pickle bfn__pickle;
 bfn_status bfn__pickle_parse(bfn_context *ctx, bfn__pickle **out, const void *bytes, size_t n, const char *label);
 void bfn__pickle_destroy(bfn__pickle *pickle); /* NULL is fine */
 
+/* Pickles in a row, as the format without zip has them: the first of the n bytes' is read, *used is where the next one begins. */
+bfn_status bfn__pickle_parse_first(bfn_context *ctx, bfn__pickle **out, const void *bytes, size_t n, const char *label,
+                                   size_t *used);
+/* The same of a pickle that is a list of texts. *texts by bfn__free: one block, strings included. */
+bfn_status bfn__pickle_texts_first(bfn_context *ctx, char ***texts, size_t *n_texts, const void *bytes, size_t n,
+                                   const char *label, size_t *used);
+
+/* Storages that a pickle names (bfn__pickle_parse_first only), each once, by key. */
+typedef struct bfn__pickle_storage {
+    const char *key; /* owned by the pickle */
+    size_t count;
+    bfn__dtype dtype;
+} bfn__pickle_storage;
+size_t bfn__pickle_n_storages(const bfn__pickle *pickle);
+const bfn__pickle_storage *bfn__pickle_storage_at(const bfn__pickle *pickle, size_t i);
+
 size_t bfn__pickle_n_tensors(const bfn__pickle *pickle);
 const bfn__pickle_tensor *bfn__pickle_tensor_at(const bfn__pickle *pickle, size_t i); /* in the dict's order */
 

@@ -9,6 +9,7 @@
 #include "io/limits.h"
 #include "io/utf8.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 typedef bfn__pickle_machine machine;
@@ -166,6 +167,77 @@ static bfn_status add_tensor(const walk *w, const value *tensor)
     return status;
 }
 
+/* ---- storages ---- */
+
+static int by_key(const void *a, const void *b)
+{
+    return strcmp(((const bfn__pickle_storage *)a)->key, ((const bfn__pickle_storage *)b)->key);
+}
+
+/* Those of one key must agree: they are one. */
+static bfn_status unite_storages(const machine *m, bfn__pickle *out)
+{
+    bfn__pickle_storage *s = out->storages;
+    size_t n = 0;
+    for (size_t i = 0; i < out->n_storages; i++) {
+        if (n > 0 && strcmp(s[n - 1].key, s[i].key) == 0) {
+            if (s[n - 1].count != s[i].count || s[n - 1].dtype != s[i].dtype)
+                return bfn__fail(m->ctx, BFN_ERR_INPUT, "%s: the storage %s has two types or sizes", m->label,
+                                 s[i].key);
+            continue;
+        }
+        s[n++] = s[i];
+    }
+    out->n_storages = n;
+    return BFN_OK;
+}
+
+static bfn_status put_storage(const machine *m, const value *storage, bfn__pickle_storage *to, char **keys)
+{
+    const value *tuple = bfn__pickle_at(m, storage->first);
+    const value *type = bfn__pickle_at(m, bfn__pickle_item(m, tuple, 1)),
+                *key = bfn__pickle_at(m, bfn__pickle_item(m, tuple, 2)),
+                *count = bfn__pickle_at(m, bfn__pickle_item(m, tuple, 4));
+    if (count->is.integer < 0 || !is_key(key->is.text.bytes, key->is.text.n))
+        return bfn__fail(m->ctx, BFN_ERR_INPUT, "%s: a storage has %s", m->label,
+                         count->is.integer < 0 ? "a negative number of elements"
+                                               : "a key that is not 1 to 64 letters and digits");
+    *to = (bfn__pickle_storage){*keys, (size_t)count->is.integer, (bfn__dtype)(type->first - BFN__PICKLE_STORAGE_TYPE)};
+    memcpy(*keys, key->is.text.bytes, key->is.text.n);
+    *keys += key->is.text.n + 1;
+    return BFN_OK;
+}
+
+bfn_status bfn__pickle_collect_storages(const machine *m, bfn__pickle *out)
+{
+    size_t n = 0, i = 0;
+    for (size_t v = 0; v < m->values.n; v++)
+        n += bfn__pickle_at(m, (uint32_t)v)->kind == BFN__PICKLE_STORAGE;
+    out->storages = bfn__calloc(m->ctx, n + 1, sizeof *out->storages + MAX_KEY + 1);
+    if (out->storages == NULL)
+        return BFN_ERR_MEMORY;
+    char *keys = (char *)(out->storages + n + 1);
+    bfn_status status = BFN_OK;
+    for (size_t v = 0; v < m->values.n && status == BFN_OK; v++)
+        if (bfn__pickle_at(m, (uint32_t)v)->kind == BFN__PICKLE_STORAGE)
+            status = put_storage(m, bfn__pickle_at(m, (uint32_t)v), &out->storages[i++], &keys);
+    if (status != BFN_OK)
+        return status;
+    out->n_storages = n;
+    qsort(out->storages, n, sizeof *out->storages, by_key);
+    return unite_storages(m, out);
+}
+
+size_t bfn__pickle_n_storages(const bfn__pickle *pickle)
+{
+    return pickle->n_storages;
+}
+
+const bfn__pickle_storage *bfn__pickle_storage_at(const bfn__pickle *pickle, size_t i)
+{
+    return &pickle->storages[i];
+}
+
 /* ---- the walk ---- */
 
 /* The key's text behind what is already there. */
@@ -247,6 +319,7 @@ void bfn__pickle_destroy(bfn__pickle *pickle)
     for (size_t i = 0; i < pickle->n; i++)
         bfn__free(ctx, (char *)pickle->tensors[i].name);
     bfn__free(ctx, pickle->tensors);
+    bfn__free(ctx, pickle->storages);
     bfn__free(ctx, pickle);
 }
 

@@ -72,11 +72,15 @@ static inline uint32_t bfn__pickle_item(const bfn__pickle_machine *m, const bfn_
 
 /* The tensors below the value `root`, in order. */
 bfn_status bfn__pickle_collect(const bfn__pickle_machine *m, uint32_t root, bfn__pickle *out);
+/* All storages that were named. */
+bfn_status bfn__pickle_collect_storages(const bfn__pickle_machine *m, bfn__pickle *out);
 
 struct bfn__pickle {
     bfn_context *ctx;
     bfn__pickle_tensor *tensors;
     size_t n, room;
+    bfn__pickle_storage *storages; /* one block, keys included */
+    size_t n_storages;
 };
 
 #endif

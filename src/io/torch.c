@@ -4,7 +4,7 @@
  *   NAME/data/KEY     the numbers of storage KEY, raw; torch.save stores them uncompressed
  *   NAME/byteorder    "little" or "big", in newer files; others (version, ...) say nothing about tensors
  *
- * Numbers stay where they lie in the file; memory is taken for what is compressed and for tensors that are not contiguous, which are
+ * Files from before PyTorch 1.6 are pickles in a row instead (torch_legacy.c). Numbers stay where they lie in the file; memory is taken for what is compressed and for tensors that are not contiguous, which are
  * copied into row-major order. The content decides, not names: nothing is written by a name from the file.
  */
 #include "io/torch.h"
@@ -12,6 +12,7 @@
 #include "io/limits.h"
 #include "io/pickle.h"
 #include "io/safetensors_set.h"
+#include "io/torch_legacy.h"
 #include "io/zipfile.h"
 
 #include <stdio.h>
@@ -34,7 +35,8 @@ typedef struct loader {
     char name[MAX_ENTRY_NAME];
     size_t room; /* bytes that may still be unpacked */
     bfn__pickle *pickle;
-    storage *storages; /* one an entry of the zip */
+    storage *storages;         /* one an entry of the zip */
+    bfn__torch_legacy *legacy; /* of a file without zip; NULL */
     bfn__safetensors *st;
     size_t block_room;
 } loader;
@@ -183,6 +185,12 @@ static bfn_status find_storage(loader *l, const bfn__pickle_tensor *t, const cha
 {
     bfn__zip_entry e;
     size_t index, bytes;
+    if (l->legacy != NULL) {
+        *data = bfn__torch_legacy_find(l->legacy, t->storage);
+        return *data != NULL ? BFN_OK
+                             : bfn__fail(l->ctx, BFN_ERR_INPUT, "%s: \"%s\": its storage %s is missing", l->label,
+                                         t->name, t->storage);
+    }
     if (!find_entry(l, "data/", t->storage, &index))
         return bfn__fail(l->ctx, BFN_ERR_INPUT, "%s: \"%s\": its storage data/%s is missing", l->label, t->name,
                          t->storage);
@@ -240,7 +248,7 @@ static bfn_status load_tensor(loader *l, const bfn__pickle_tensor *from, const c
     t.bytes = t.count * bfn__dtype_size(t.dtype); /* lies inside the storage */
     t.data = data;
     bfn_status status = t.count > 0 ? find_storage(l, from, &data) : BFN_OK;
-    if (status == BFN_OK && t.count > 0 && is_contiguous(from))
+    if (status == BFN_OK && t.count > 0 && is_contiguous(from) && l->legacy == NULL)
         t.data = data + from->offset * bfn__dtype_size(t.dtype);
     else if (status == BFN_OK && t.count > 0) {
         status = take_block(l, t.bytes, &block);
@@ -268,7 +276,7 @@ static bfn_status load_tensors(loader *l)
     size_t n = bfn__pickle_n_tensors(l->pickle);
     if (n == 0)
         return fail(l, "has no tensors");
-    l->storages = bfn__calloc(l->ctx, bfn__zip_n(l->zip), sizeof *l->storages);
+    l->storages = bfn__calloc(l->ctx, l->zip != NULL ? bfn__zip_n(l->zip) : 1, sizeof *l->storages);
     l->st->tensors = l->storages != NULL ? bfn__calloc(l->ctx, n, sizeof *l->st->tensors) : NULL;
     bfn_status status = l->st->tensors != NULL ? copy_names(l) : BFN_ERR_MEMORY;
     char *name = l->st->header;
@@ -284,6 +292,10 @@ static bfn_status load_tensors(loader *l)
 
 static bfn_status load(loader *l, const void *bytes, size_t n)
 {
+    if (bfn__is_torch_legacy(bytes, n)) {
+        bfn_status old = bfn__torch_legacy_open(l->ctx, &l->legacy, &l->pickle, bytes, n, l->label);
+        return old == BFN_OK ? load_tensors(l) : old;
+    }
     bfn_status status = bfn__zip_open(l->ctx, &l->zip, bytes, n, bfn__limit(l->ctx, BFN__CAP_TORCH_ENTRIES), l->label);
     if (status == BFN_OK)
         status = find_root(l);
@@ -298,16 +310,15 @@ bfn_status bfn__torch_parse(bfn_context *ctx, bfn__safetensors **out, const void
 {
     loader l = {.ctx = ctx, .label = label, .room = bfn__limit(ctx, BFN__CAP_TORCH_BYTES)};
     *out = NULL;
-    if (n > 0 && *(const unsigned char *)bytes == 0x80)
-        return fail(&l,
-                    "is a bare pickle, PyTorch's format before version 1.6 (or of "
-                    "_use_new_zipfile_serialization=False), which is not read: load it there and torch.save it again");
+    if (n > 0 && *(const unsigned char *)bytes == 0x80 && !bfn__is_torch_legacy(bytes, n))
+        return fail(&l, "is a bare pickle, no file of torch.save");
     l.st = bfn__calloc(ctx, 1, sizeof *l.st);
     if (l.st == NULL)
         return BFN_ERR_MEMORY;
     l.st->ctx = ctx;
     bfn_status status = load(&l, bytes, n);
     bfn__zip_close(l.zip);
+    bfn__torch_legacy_close(l.legacy);
     bfn__pickle_destroy(l.pickle);
     bfn__free(ctx, l.storages);
     if (status != BFN_OK) {
