@@ -139,8 +139,11 @@ static int score_model(const cli_command *command, bfn_context *ctx, bfn_speller
     }
     bfn_status status = bfn_model_reserve(model, v->batch < v->n ? v->batch : v->n);
     if (status == BFN_OK && !v->json) {
-        printf("%zu strings of %zu characters a row, seed %llu, %s\ndictionary %s, sha256 %.12s\n", v->n,
-               info.positions, (unsigned long long)v->seed, precision_name(&info), bfn_speller_path(speller),
+        char safe[512];
+        printf("%zu strings of %zu characters a row, seed %llu, %s\nmodel %s, sha256 %.12s, bfn %s\n"
+               "dictionary %s, sha256 %.12s\n",
+               v->n, info.positions, (unsigned long long)v->seed, precision_name(&info),
+               cli_safe(v->model, safe, sizeof safe), info.checksum, bfn_version(), bfn_speller_path(speller),
                bfn_speller_checksum(speller));
         print_head();
     }

@@ -1,6 +1,7 @@
 /* eval_text.c: bfn eval text: samples of a model, or strings of a file, beside real text and the usual baselines. */
 #include "cli.h"
 #include "eval.h"
+#include "made_with.h"
 #include "solver_options.h"
 #include "text_samples.h"
 
@@ -61,6 +62,7 @@ typedef struct text_run {
     cli_text_samples samples;
     const char *const *strings; /* what is measured */
     size_t n;
+    bfn_record *made_with; /* of a model's samples */
     const char *labels[MAX_ROWS];
     bfn_text_scores scores[MAX_ROWS];
     size_t n_rows;
@@ -70,6 +72,7 @@ static void end_run(text_run *r)
 {
     bfn_text_strings_free(r->file_strings);
     bfn_text_corpus_close(r->corpus);
+    bfn_record_destroy(r->made_with);
     bfn_model_destroy(r->model);
     bfn_speller_close(r->speller);
     bfn_context_destroy(r->ctx);
@@ -125,7 +128,16 @@ static int load_model(text_run *r)
         return cli_solver_failure(r->command, r->ctx, status, "--method");
     bfn_plan_get_info(plan, &r->plan);
     bfn_plan_destroy(plan);
-    return 0;
+    const cli_made_with made = {.path = r->v->model,
+                                .model = r->model,
+                                .solver = &r->solver,
+                                .seed = r->v->seed,
+                                .first = r->v->first,
+                                .n = r->v->n,
+                                .batch = r->v->batch,
+                                .label = SIZE_MAX};
+    status = cli_made_with_record(r->ctx, &made, &r->made_with);
+    return status == BFN_OK ? 0 : failure(r, status);
 }
 
 static int load_corpus(text_run *r)
@@ -252,15 +264,9 @@ static void put_member(const char *name, const char *text)
 static void json_source(const text_run *r)
 {
     if (r->model != NULL) {
-        put_member("model", r->v->model);
-        put_member("model_sha256", r->info.checksum);
-        put_member("method", r->v->solver.method);
-        put_member("grid", grid_name(r));
-        put_member("precision", r->info.precision == BFN_PRECISION_BF16 ? "bf16" : "f32");
-        printf("\"corrector\": %s, \"eta\": %.17g, \"steps\": %zu, \"evaluations\": %zu, \"seed\": %" PRIu64
-               ", \"first\": %" PRIu64 ", \"seconds\": %.3f, ",
-               r->solver.corrector ? "true" : "false", r->plan.start_time, r->plan.n_steps, r->plan.n_evaluations,
-               r->v->seed, r->v->first, r->samples.seconds);
+        printf("\"samples\": ");
+        cli_put_record(stdout, r->made_with);
+        printf(", \"seed\": %" PRIu64 ", \"seconds\": %.3f, ", r->v->seed, r->samples.seconds);
     } else {
         put_member("samples", r->v->samples);
         printf("\"seed\": %" PRIu64 ", ", r->v->seed);

@@ -312,6 +312,7 @@ static void test_page(void **state)
                    left, left);
     assert_has(svg, wanted);
     assert_int_equal(count(svg, "<path class=\"m k0\""), 3);
+    assert_null(strstr(svg, "<path class=\"w"));
     assert_has(svg, "<path class=\"v vr\" d=\"M46 141.0H364\"/>");
     assert_has(svg, "<title>a &lt; b at 100: 0.5000 ± 0.5000</title>");
     assert_int_equal(count(svg, "text-anchor=\"middle\""), 4); /* 11 is too near to 10 for a label; the axis has one */
@@ -379,6 +380,19 @@ static void test_end_labels(void **state)
     plot.n_levels = 3;
     size_t n;
     assert_says(bfn__plot_svg(ctx, &plot, &svg, &n), BFN_ERR_ARGUMENT, "3 levels, allowed: up to 2");
+}
+
+/* A single number of evaluations: its error is a line, from 252 (the lowest, 0) to 30 (1). */
+static void test_lone_points(void **state)
+{
+    (void)state;
+    static const double x[] = {20}, y[] = {0.5}, low[] = {0.0}, high[] = {1.0};
+    const bfn__curve curve = {.n = 1, .x = x, .y = y, .low = low, .high = high, .mark = 1, .style = "k3"};
+    const bfn__plot plot = {.page = true, .log_x = true, .width = 380, .height = 300, .n_curves = 1, .curves = &curve};
+    char *svg = plot_text(&plot);
+    assert_has(svg, "<path class=\"w k3\" d=\"M205.0 252.0L205.0 30.0\"/>");
+    assert_null(strstr(svg, "<path class=\"b"));
+    bfn__free(ctx, svg);
 }
 
 /* Labels with room stay at the heights of their lines: y = 0 and 1 at the edges of a frame from 30 to 252. */
@@ -461,6 +475,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_locale, setup, teardown),
         cmocka_unit_test_setup_teardown(test_page, setup, teardown),
         cmocka_unit_test_setup_teardown(test_end_labels, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_lone_points, setup, teardown),
         cmocka_unit_test_setup_teardown(test_end_labels_in_place, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log_x, setup, teardown),
         cmocka_unit_test_setup_teardown(test_markup, setup, teardown),

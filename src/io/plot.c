@@ -365,6 +365,18 @@ static size_t draw_run(drawing *d, const bfn__curve *c, size_t first, bool colum
     return end;
 }
 
+/* A lone point has a line in place of a band. */
+static void draw_whisker(drawing *d, const bfn__curve *c, size_t i)
+{
+    double x, low, high;
+    (void)edge(d, c, c->low, i, &x, &low);
+    (void)edge(d, c, c->high, i, &x, &high);
+    bfn__markup_add(&d->out, "<path class=\"w %s\" d=\"", c->style != NULL ? c->style : "");
+    move_to(d, 'M', x, low);
+    move_to(d, 'L', x, high);
+    bfn__markup_text(&d->out, "\"/>\n");
+}
+
 /* A run of points with both edges: there along the upper, back along the lower. Returns its end. */
 static size_t draw_band_run(drawing *d, const bfn__curve *c, size_t first)
 {
@@ -372,6 +384,8 @@ static size_t draw_band_run(drawing *d, const bfn__curve *c, size_t first)
     size_t end = first;
     while (end < c->n && edge(d, c, c->low, end, &x, &y) && edge(d, c, c->high, end, &x, &y))
         end++;
+    if (end == first + 1)
+        draw_whisker(d, c, first);
     if (end < first + 2)
         return end > first ? end : first + 1;
     bfn__markup_add(&d->out, "<path class=\"b %s\" d=\"", c->style != NULL ? c->style : "");

@@ -33,7 +33,7 @@ typedef struct bfn__plot {
     const bfn__plot_level *levels; /* in a page */
     size_t n_levels;               /* at most 2 */
     /* Part of a page of HTML: no sizes, title, legend, fonts or colours of its own, the page styles the classes plot, g (grid), a (axis), n
-     * (number), l (label), c (curve), b (band), m (mark), v (level), e (label at the end of a line), r (from a line to its label). Marks have tooltips. */
+     * (number), l (label), c (curve), b (band), w (error of a lone point), m (mark), v (level), e (label at the end of a line), r (from a line to its label). Marks have tooltips. */
     bool page;
     size_t width, height; /* pixels; 0: 720 x 420; 160 to 10000 */
     size_t n_curves;      /* 1 to 8 */

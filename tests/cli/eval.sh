@@ -89,10 +89,11 @@ run eval spell --model $model --methods bfn,ode2m+corrector --nfe 3,5 --n 6 --se
 expect 0
 quiet
 grep -q "^6 strings of 32 characters a row, seed 2, " out || fail "head"
+grep -q "^model $model, sha256 $(sha256sum <$model | cut -c1-12), bfn [0-9.]*$" out || fail "the model's checksum"
 for row in "bfn +3" "bfn +5" "ode2m\+corrector +3" "ode2m\+corrector +5"; do
     grep -Eq "^$row " out || fail "no row $row"
 done
-[ "$(wc -l <out)" -eq 7 ] || fail "$(wc -l <out) lines, wanted 7"
+[ "$(wc -l <out)" -eq 8 ] || fail "$(wc -l <out) lines, wanted 8"
 run eval spell --model $model --methods sde2m --nfe 5 --n 6 --seed 2 --json
 expect 0
 cp out cell
@@ -184,6 +185,10 @@ for row in samples uniform unigram 5-gram "real text"; do
 done
 run eval text --model $model --data words.txt --method sde2m --nfe 4 --n 12 --seed 3 --first 5 --json
 expect 0
+for entry in "\"model_sha256\": \"$(sha256sum <$model | cut -c1-64)\"" '"weights": "average"' '"start": "zero"' \
+    '"seed": "3", "first": "5", "n": "12", "batch": "32", "method": "sde2m", "evaluations": "4", "steps": "4", "grid": "time", "eta": "0.001"'; do
+    grep -qF "$entry" out || fail "json of eval text lacks $entry"
+done
 grep -o '"label": "samples".*"label": "uniform"' out >inside
 run sample --model $model --method sde2m --nfe 4 --n 12 --seed 3 --first 5 --format jsonl
 cp out texts.jsonl
