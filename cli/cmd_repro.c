@@ -283,6 +283,7 @@ static int make_again(repro_run *r, sample_values *v)
     if (code == 0)
         code = compare(r);
     remove_folder(r, out);
+    v->out = NULL;
     return code;
 }
 
