@@ -504,6 +504,37 @@ static bfn_status load_file(bfn_context *other, void *arg)
     return status;
 }
 
+/* Samples, statistics of a file, their distance with its error and the kernel distance. */
+static bfn_status measure(bfn_context *other, void *arg)
+{
+    enum { N = 60, D = 3 };
+    bfn_feature_stats *sides[3] = {NULL};
+    bfn_frechet r;
+    bfn_status status = bfn_feature_stats_load(other, &sides[2], path);
+    for (int i = 0; i < 2 && status == BFN_OK; i++) {
+        status = bfn_feature_stats_create(other, &sides[i], D, 1);
+        for (size_t first = 0; first < N && status == BFN_OK; first += 20)
+            status = bfn_feature_stats_add(sides[i], 20, (const float *)arg + (i * N + first) * D);
+    }
+    if (status == BFN_OK)
+        status = bfn_eval_frechet(other, sides[0], sides[1], NULL, &r);
+    if (status == BFN_OK)
+        status = bfn_eval_frechet(other, sides[0], sides[2], NULL, &r);
+    for (int i = 0; i < 3; i++)
+        bfn_feature_stats_destroy(sides[i]);
+    return status;
+}
+
+static void failing_allocations(void **state)
+{
+    (void)state;
+    const double mu[3] = {0}, sigma[9] = {2, 0.5, 0, 0.5, 2, 0, 0, 0, 2};
+    float *x = draw(9, 120, 3, 2.0, NULL);
+    write_stats(3, mu, 3, 3, sigma);
+    assert_true(each_allocation(measure, x, BFN_OK) > 20);
+    free(x);
+}
+
 /* Our own file, all four arrays of it: cut to every length, one bit of every byte flipped, each allocation failing. */
 static void every_byte_and_allocation(void **state)
 {
@@ -579,6 +610,7 @@ int main(void)
         TEST(bad_calls),
         TEST(odd_arrays),
         TEST(every_byte_and_allocation),
+        TEST(failing_allocations),
     };
 #undef TEST
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -424,6 +424,20 @@ static bfn_status load_and_sample(bfn_context *own, void *path)
     return status;
 }
 
+static bfn_status create_and_sample(bfn_context *own, void *text)
+{
+    bfn_model *model;
+    int32_t out[2 * 16];
+    bfn_solver_options solver = BFN_SOLVER_OPTIONS_INIT;
+    solver.n_evaluations = 3;
+    bfn_status status = bfn_model_create(own, &model, text, 3, NULL);
+    if (status != BFN_OK)
+        return status;
+    status = bfn_model_sample(model, &solver, NULL, 0, 2, out);
+    bfn_model_destroy(model);
+    return status;
+}
+
 static bfn_status export_it(bfn_context *own, void *path)
 {
     return bfn_model_export(own, path, in_folder("e.safetensors"), NULL);
@@ -439,6 +453,8 @@ static void test_out_of_memory(void **p)
     snprintf(path, sizeof path, "%s", save_plan(&plan));
     assert_true(each_allocation(load_and_sample, path, BFN_OK) > 20);
     assert_true(each_allocation(export_it, path, BFN_OK) > 20);
+    char text[] = "data: {seq_len: 16}\nnetwork: {n_layer: 1, n_head: 2, n_embd: 16}\n";
+    assert_true(each_allocation(create_and_sample, text, BFN_OK) > 20);
     bfn_model_destroy(model);
 }
 

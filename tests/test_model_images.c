@@ -2,6 +2,7 @@
  * batches, classes. Networks have random weights everywhere (initial ones are zero in the last layers and would hide mistakes). */
 #include "base/random.h"
 #include "bfn/model.h"
+#include "helper_io.h"
 #include "model/model_internal.h"
 
 #include <math.h>
@@ -402,6 +403,28 @@ static void test_memory_does_not_grow(void **p)
     assert_int_equal(live.now, 0);
 }
 
+static bfn_status create_and_sample(bfn_context *own, void *yaml)
+{
+    bfn_model *model;
+    float out[2 * D];
+    bfn_solver_options solver = BFN_SOLVER_OPTIONS_INIT;
+    solver.n_evaluations = 2;
+    bfn_status status = bfn_model_create(own, &model, yaml, 3, NULL);
+    if (status != BFN_OK)
+        return status;
+    status = bfn_model_sample(model, &solver, NULL, 0, 2, out);
+    bfn_model_destroy(model);
+    return status;
+}
+
+/* Both U-Nets: each allocation of making one, compiling it and drawing from it fails in turn. */
+static void test_out_of_memory(void **p)
+{
+    (void)p;
+    assert_true(each_allocation(create_and_sample, (char *)(uintptr_t)continuous, BFN_OK) > 20);
+    assert_true(each_allocation(create_and_sample, (char *)(uintptr_t)labelled, BFN_OK) > 20);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -412,6 +435,7 @@ int main(void)
         cmocka_unit_test(test_samples_stand_alone),
         cmocka_unit_test(test_memory_does_not_grow),
         cmocka_unit_test(test_classes),
+        cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

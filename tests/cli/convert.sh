@@ -73,6 +73,26 @@ says "tensors do not fit"
 run sample --model weights.bin --config nowhere.yaml
 expect 4
 
+# Every command that takes a model takes this one.
+printf 'the quick brown fox jumps over a lazy dog %.0s' $(seq 60) >words.txt
+while read -r arguments; do
+    run $arguments --config text.yaml
+    [ $code -eq 0 ] || fail "$arguments: exit code $code"
+done <<'COMMANDS'
+eval bpd --model weights.bin --data words.txt --sequences 2 --times 2
+eval text --model weights.bin --nfe 2 --n 4
+eval spell --model weights.bin --methods ode2m --nfe 2 --n 4
+sweep --model weights.bin --methods ode2m --nfe 2 --n 4 -q --out swept
+export weights.bin -o exported.safetensors
+COMMANDS
+cat >image.yaml <<'YAML'
+data: {kind: image, height: 8, width: 8, channels: 3}
+network: {class: unet_vdm, embedding_dim: 32, n_blocks: 2, n_attention_heads: 1, norm_groups: 8}
+flow: {kind: continuous}
+YAML
+run compare --model "$golden/vdm1_ema.pt" --config image.yaml --methods ode2m --nfe 2 --n 2 -o board.png
+expect 0
+
 # Precision: exit code 1 says different, a tolerance says how much may be.
 run convert weights.bin half.safetensors --dtype bf16
 expect 0
