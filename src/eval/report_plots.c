@@ -1,6 +1,6 @@
 /* report_plots.c: the plots of a sweep's page: a line a sampler over evaluations, on a logarithmic axis, with 95 % bands.
  *
- * Up to eight lines share a plot, and the plots stand side by side. More are split into one plot a method (and eight lines a plot) with one y axis.
+ * Up to eight lines share a plot, and the plots stand side by side. More are split among plots with one y axis: one a method, or a method and grid.
  * Each plot is drawn twice, for wide and for narrow screens, because the words in a picture that is scaled down could not be read.
  * Lines have their names at their ends; where these would take too much of the width a legend stands above. Dotted lines are what
  * real data scores, and the original sampler at its most evaluations.
@@ -39,30 +39,22 @@ typedef struct line_data {
     double *x, *y, *low, *high; /* one block */
 } line_data;
 
-/* Where lines of several plots are of one method, which the heading has, a line is named by the rest: "η = 0.01", "+ corrector". */
-static const char *short_label(const bfn__series *s, bool alone)
+/* A line's name in its plot. */
+static const char *name_of(const bfn__series *s, bool alone)
 {
-    const char *rest = s->label + strlen(s->method);
-    if (alone || *rest == '\0')
-        return s->label;
-    return rest + strspn(rest, ", ");
+    return alone ? s->label : s->name[0] != '\0' ? s->name : s->method;
 }
 
-/* The first line with the short label of line k, of whatever method. */
+/* The first line with the name of line k, in whatever plot. */
 static size_t first_of_name(const bfn__report *r, size_t k)
 {
-    const bfn__series *s = r->series;
-    bool bare = s[k].label[strlen(s[k].method)] == '\0'; /* the method alone */
-    for (size_t j = 0; j < k; j++) {
-        bool same = bare ? s[j].label[strlen(s[j].method)] == '\0'
-                         : strcmp(short_label(&s[j], false), short_label(&s[k], false)) == 0;
-        if (!s[j].original && same)
+    for (size_t j = 0; j < k; j++)
+        if (!r->series[j].original && strcmp(r->series[j].name, r->series[k].name) == 0)
             return j;
-    }
     return k;
 }
 
-/* How many short labels begin before line k. */
+/* How many names begin before line k. */
 static size_t names_before(const bfn__report *r, size_t k)
 {
     size_t n = 0;
@@ -277,7 +269,7 @@ static void add_legend(bfn__report *r, const facet *f, bool alone)
                         "<li><svg viewBox=\"0 0 34 14\" aria-hidden=\"true\"><path class=\"c %s\" d=\"M1 7H33\"/>"
                         "<path class=\"m %s\" d=\"M17 7%s\"/></svg>",
                         style, style, shapes[mark_of(r, f, i) - 1]);
-        bfn__markup_escaped(&r->out, short_label(f->lines[i], alone));
+        bfn__markup_escaped(&r->out, name_of(f->lines[i], alone));
         bfn__markup_text(&r->out, f->lines[i]->original ? " (original sampler)</li>\n" : "</li>\n");
     }
     bfn__markup_text(&r->out, "</ul>\n");
@@ -318,7 +310,7 @@ static bfn_status draw_facet(bfn__report *r, const facet *f, size_t v, bool alon
     for (size_t i = 0; i < f->n && status == BFN_OK; i++) {
         status = fill_line(r, f->lines[i], v, &data[i]);
         curves[i] = (bfn__curve){.name = f->lines[i]->label,
-                                 .label = short_label(f->lines[i], alone),
+                                 .label = name_of(f->lines[i], alone),
                                  .n = f->lines[i]->n,
                                  .x = data[i].x,
                                  .y = data[i].y,
@@ -356,15 +348,36 @@ static bfn_status draw_facet(bfn__report *r, const facet *f, size_t v, bool alon
     return status;
 }
 
-/* The lines from `*at` on that go into one plot. */
-static facet next_facet(const bfn__report *r, size_t *at)
+/* Lines of the group of line k, wherever they stand, from the `*at`-th on; its number afterwards is behind the last of the plot. Empty: there is none
+ * left, or the group began before k. */
+static facet next_facet(const bfn__report *r, size_t k, size_t *at)
 {
     facet f = {.n = 0};
-    bool all = r->n <= LINES;
-    const char *method = r->series[*at].method;
-    while (*at < r->n && f.n < LINES && (all || strcmp(r->series[*at].method, method) == 0))
-        f.lines[f.n++] = &r->series[(*at)++];
+    size_t place = 0;
+    for (size_t i = 0; i < r->n && f.n < LINES; i++) {
+        if (strcmp(r->series[i].group, r->series[k].group) != 0)
+            continue;
+        if (i < k)
+            return f;
+        if (place++ >= *at)
+            f.lines[f.n++] = &r->series[i];
+    }
+    *at += f.n;
     return f;
+}
+
+static bfn_status add_group(bfn__report *r, size_t v, size_t k)
+{
+    bfn_status status = BFN_OK;
+    size_t at = 0;
+    for (facet f = next_facet(r, k, &at); f.n > 0 && status == BFN_OK; f = next_facet(r, k, &at)) {
+        bfn__markup_text(&r->out, "<figure>\n<h3>");
+        bfn__markup_escaped(&r->out, f.lines[0]->group);
+        bfn__markup_text(&r->out, "</h3>\n");
+        status = draw_facet(r, &f, v, false);
+        bfn__markup_text(&r->out, "</figure>\n");
+    }
+    return status;
 }
 
 /* ---- headings ---- */
@@ -417,21 +430,15 @@ static bfn_status add_facets(bfn__report *r, size_t v)
     bfn__markup_text(&r->out, "<section>\n");
     add_heading(r, v);
     bfn__markup_text(&r->out, "<div class=\"plots\">\n");
-    for (size_t at = 0; at < r->n && status == BFN_OK;) {
-        const facet f = next_facet(r, &at);
-        bfn__markup_text(&r->out, "<figure>\n<h3>");
-        bfn__markup_escaped(&r->out, f.lines[0]->method);
-        bfn__markup_text(&r->out, "</h3>\n");
-        status = draw_facet(r, &f, v, false);
-        bfn__markup_text(&r->out, "</figure>\n");
-    }
+    for (size_t k = 0; k < r->n && status == BFN_OK; k++)
+        status = add_group(r, v, k);
     bfn__markup_text(&r->out, "</div>\n</section>\n");
     return status;
 }
 
 bfn_status bfn__report_plots(bfn__report *r)
 {
-    size_t values[BFN__MAX_VALUES + 1], n = 0, first = 0;
+    size_t values[BFN__MAX_VALUES + 1], n = 0;
     bfn_status status = BFN_OK;
     for (size_t v = 0; v < r->sweep->n_values; v++)
         if (r->sweep->values[v].plotted)
@@ -441,7 +448,9 @@ bfn_status bfn__report_plots(bfn__report *r)
         status = add_facets(r, values[i]);
     if (r->n > LINES || status != BFN_OK)
         return status;
-    const facet f = next_facet(r, &first);
+    facet f = {.n = r->n};
+    for (size_t k = 0; k < r->n; k++)
+        f.lines[k] = &r->series[k];
     bfn__markup_text(&r->out, "<section class=\"plots\">\n");
     for (size_t i = 0; i < n && status == BFN_OK; i++) {
         bfn__markup_text(&r->out, "<figure>\n");

@@ -1,6 +1,8 @@
 /* series.c: points of a sweep into lines (series.h). */
 #include "eval/series.h"
 
+#include "io/plot.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,18 +59,58 @@ static bool is_original(const bfn_record *settings)
     return true;
 }
 
+/* ", grid time" behind the `used` bytes of a text with so much room, for option i where it varies; the bytes then. */
+static size_t add_option(const bfn__point *points, size_t n, const bfn__point *p, size_t i, char *text, size_t room,
+                         size_t used)
+{
+    const char *value = bfn_record_get(p->cell->settings, options[i].key);
+    if (used >= room || value == NULL || !varies(points, n, p, options[i].key))
+        return used;
+    return used + (size_t)snprintf(text + used, room - used, "%s%s%.60s", used > 0 ? ", " : "", options[i].word, value);
+}
+
+static bool has_corrector(const bfn__series *s)
+{
+    return bfn_record_get(s->points[0]->cell->settings, "corrector") != NULL;
+}
+
 static void name_series(const bfn__point *points, size_t n, bfn__series *s)
 {
     const bfn_record *settings = s->points[0]->cell->settings;
     s->method = bfn_record_get(settings, "method");
-    size_t used = (size_t)snprintf(s->label, sizeof s->label, "%s%s", s->method,
-                                   bfn_record_get(settings, "corrector") != NULL ? " + corrector" : "");
-    for (size_t i = 0; i < N_OPTIONS && used < sizeof s->label; i++) {
-        const char *value = bfn_record_get(settings, options[i].key);
-        if (value != NULL && varies(points, n, s->points[0], options[i].key))
-            used += (size_t)snprintf(s->label + used, sizeof s->label - used, ", %s%.60s", options[i].word, value);
-    }
+    size_t used =
+        (size_t)snprintf(s->label, sizeof s->label, "%s%s", s->method, has_corrector(s) ? " + corrector" : "");
+    for (size_t i = 0; i < N_OPTIONS; i++)
+        used = add_option(points, n, s->points[0], i, s->label, sizeof s->label, used);
     s->original = is_original(settings);
+}
+
+/* Lines of the method that has most. */
+static size_t most_lines(const bfn__series *series, size_t n)
+{
+    size_t most = 0;
+    for (size_t k = 0; k < n; k++) {
+        size_t lines = 0;
+        for (size_t j = 0; j < n; j++)
+            lines += same_text(series[j].method, series[k].method);
+        most = lines > most ? lines : most;
+    }
+    return most;
+}
+
+/* A plot a method; where that is too many lines (`split_more`), a plot for each value of the first option that varies (the grid, if it does). */
+static void group_series(const bfn__point *points, size_t n, bool split_more, bfn__series *s)
+{
+    size_t split = N_OPTIONS, used = has_corrector(s) ? strlen("+ corrector") : 0;
+    for (size_t i = N_OPTIONS; split_more && i-- > 0;)
+        split = varies(points, n, s->points[0], options[i].key) ? i : split;
+    size_t begun = (size_t)snprintf(s->group, sizeof s->group, "%s", s->method);
+    if (split < N_OPTIONS)
+        (void)add_option(points, n, s->points[0], split, s->group, sizeof s->group, begun);
+    snprintf(s->name, sizeof s->name, "%s", used > 0 ? "+ corrector" : "");
+    for (size_t i = 0; i < N_OPTIONS; i++)
+        if (i != split)
+            used = add_option(points, n, s->points[0], i, s->name, sizeof s->name, used);
 }
 
 static int by_evaluations(const void *a, const void *b)
@@ -103,6 +145,9 @@ bfn_status bfn__series_make(const bfn__sweep *sweep, const bfn__point *points, s
         if (!known)
             status = fill_series(sweep->ctx, points, n_points, i, &(*series)[(*n)++]);
     }
+    bool split_more = status == BFN_OK && most_lines(*series, *n) > BFN__PLOT_MAX_CURVES;
+    for (size_t k = 0; k < *n && status == BFN_OK; k++)
+        group_series(points, n_points, split_more, &(*series)[k]);
     return status;
 }
 

@@ -5,7 +5,9 @@
 #include "eval/sweep.h"
 
 typedef struct bfn__series {
-    char label[240];           /* "ode2m + corrector, grid logsnr" */
+    char label[240]; /* "ode2m + corrector, grid logsnr" */
+    char group[120],
+        name[240]; /* where lines are split among plots: heading of its plot, and its name there ("": the method) */
     const char *method;        /* "ode2m" */
     bool original;             /* the original sampler as it was published */
     const bfn__point **points; /* by evaluations, rising */

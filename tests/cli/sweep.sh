@@ -145,6 +145,14 @@ head -1 texts | grep -qF "$(grep -oF "$(head -1 texts)" whole/report.html | head
 [ "$(grep -c '<path class="v vo" d="M46 ' whole/report.html)" -eq 2 ] || fail "report: no line of the original sampler's level"
 grep -qE '</svg>original sampler, bfn at 4 evaluations: [0-9.]*.%</li>' whole/report.html || fail "report: which level it is"
 
+# more than eight lines: a plot a method, in which lines of the same setting have the same colour
+[ "$(check_report p-eta/report.html)" -eq 36 ] || fail "eta: $(check_report p-eta/report.html) cells with samples, wanted 36"
+[ "$(grep -c '^<figure>$' p-eta/report.html)" -eq 12 ] || fail "eta: $(grep -c '^<figure>$' p-eta/report.html) plots, wanted 3 methods and 2 grids by 2"
+[ "$(grep -c '^<h3>sde2m, grid logsnr</h3>$' p-eta/report.html)" -eq 2 ] || fail "eta: headings"
+[ "$(grep -oE '<text class="e k[0-7]" [^>]*>η = 0.05<' p-eta/report.html | wc -l)" -eq 24 ] || fail "eta: names at the ends of lines"
+[ "$(grep -oE '<text class="e k[0-7]" [^>]*>η = 0.05<' p-eta/report.html | cut -c1-19 | sort -u | wc -l)" -eq 1 ] || fail "eta: one setting, several colours"
+[ "$(grep -oE '<text class="e k[0-7]" ' p-eta/report.html | sort -u | wc -l)" -eq 7 ] || fail "eta: seven settings, other colours"
+
 # ---- the same command again does nothing; --threads 2 is what the tests run with ----
 cp whole/results.csv before.csv
 cp whole/cells.jsonl before.jsonl
