@@ -11,6 +11,7 @@ typedef struct bfn__report {
     const bfn__series *series;
     size_t n;
     const bfn__equals *equals; /* [n_values] */
+    size_t n_colours;          /* that different names of lines want */
     bfn__markup out;
 } bfn__report;
 

@@ -45,30 +45,12 @@ static const char *name_of(const bfn__series *s, bool alone)
     return alone ? s->label : s->name[0] != '\0' ? s->name : s->method;
 }
 
-/* The first line with the name of line k, in whatever plot. */
-static size_t first_of_name(const bfn__report *r, size_t k)
-{
-    for (size_t j = 0; j < k; j++)
-        if (!r->series[j].original && strcmp(r->series[j].name, r->series[k].name) == 0)
-            return j;
-    return k;
-}
-
-/* How many names begin before line k. */
-static size_t names_before(const bfn__report *r, size_t k)
-{
-    size_t n = 0;
-    for (size_t j = 0; j < k; j++)
-        n += !r->series[j].original && first_of_name(r, j) == j;
-    return n;
-}
-
 /* "ode2m, η = 0.01" and "sde2m, η = 0.01" in two plots have one colour, where there are colours enough. */
 static size_t colour_of(const bfn__report *r, const facet *f, size_t i)
 {
     size_t n = 0;
-    if (r->n > LINES && names_before(r, r->n) <= LINES)
-        return names_before(r, first_of_name(r, (size_t)(f->lines[i] - r->series)));
+    if (r->n > LINES && r->n_colours <= LINES)
+        return f->lines[i]->colour;
     for (size_t k = 0; k < i; k++)
         n += !f->lines[k]->original;
     return n;
@@ -440,6 +422,8 @@ bfn_status bfn__report_plots(bfn__report *r)
 {
     size_t values[BFN__MAX_VALUES + 1], n = 0;
     bfn_status status = BFN_OK;
+    for (size_t k = 0; k < r->n; k++)
+        r->n_colours = r->series[k].colour >= r->n_colours ? r->series[k].colour + 1 : r->n_colours;
     for (size_t v = 0; v < r->sweep->n_values; v++)
         if (r->sweep->values[v].plotted)
             values[n++] = v;

@@ -113,6 +113,18 @@ static void group_series(const bfn__point *points, size_t n, bool split_more, bf
             used = add_option(points, n, s->points[0], i, s->name, sizeof s->name, used);
 }
 
+/* Lines of one name, in whatever plot, have one number. */
+static void number_names(bfn__series *series, size_t n)
+{
+    size_t n_names = 0;
+    for (size_t k = 0; k < n; k++) {
+        size_t j = 0;
+        while (j < k && (series[j].original || strcmp(series[j].name, series[k].name) != 0))
+            j++;
+        series[k].colour = series[k].original ? 0 : j < k ? series[j].colour : n_names++;
+    }
+}
+
 static int by_evaluations(const void *a, const void *b)
 {
     const bfn__point *const *p = a, *const *q = b;
@@ -148,6 +160,8 @@ bfn_status bfn__series_make(const bfn__sweep *sweep, const bfn__point *points, s
     bool split_more = status == BFN_OK && most_lines(*series, *n) > BFN__PLOT_MAX_CURVES;
     for (size_t k = 0; k < *n && status == BFN_OK; k++)
         group_series(points, n_points, split_more, &(*series)[k]);
+    if (status == BFN_OK)
+        number_names(*series, *n);
     return status;
 }
 

@@ -8,6 +8,7 @@ typedef struct bfn__series {
     char label[240]; /* "ode2m + corrector, grid logsnr" */
     char group[120],
         name[240]; /* where lines are split among plots: heading of its plot, and its name there ("": the method) */
+    size_t colour; /* number of `name` among all different ones, the original sampler's left out */
     const char *method;        /* "ode2m" */
     bool original;             /* the original sampler as it was published */
     const bfn__point **points; /* by evaluations, rising */
