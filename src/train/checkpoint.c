@@ -8,6 +8,7 @@
 #include "train/trainer.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -254,10 +255,12 @@ void bfn__checkpoint_keep(bfn__trainer *tr)
         !numbered_path(folder, tr->last_step, kept))
         return;
     (void)unlink(kept); /* of the same step, from before the run was interrupted */
-    if (link(last, kept) != 0)
-        bfn__log(tr->ctx, "warning: %s: cannot be kept as %s", last, kept);
-    else
+    bool good = link(last, kept) == 0;
+    if (good)
         judge(tr, tr->last_step, true);
+    else if (!tr->link_failed) /* some file systems have no links: once is enough */
+        bfn__log(tr->ctx, "warning: %s: cannot be kept as %s: %s", last, kept, strerror(errno));
+    tr->link_failed = !good;
 }
 
 /* Whole, as far as this process knows: it wrote the file, or has read it once. A file that cannot be judged for want of memory counts as damaged:

@@ -60,7 +60,7 @@ typedef struct bfn__trainer {
     uint64_t last_step;           /* that last.safetensors holds; 0: none, or not known */
     uint64_t retry_at, retry_gap; /* after a checkpoint that could not be written: when to try again; 0: none is due */
     int lock;                     /* descriptor, -1 */
-    bool log_failed;
+    bool log_failed, link_failed;
 } bfn__trainer;
 
 /* ---- step.c ---- */
