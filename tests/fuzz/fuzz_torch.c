@@ -81,9 +81,11 @@ static void change(fuzz_entry *entries, size_t *count, fuzz_random *r)
     }
 }
 
-/* The pickle, a storage or a name changes; the zip around them stays right. */
+/* The pickle, a storage or a name changes; the zip around them stays right. What is no zip is of the old format: pickles one after another. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed)
 {
+    if (size > 0 && data[0] != 'P')
+        return fuzz_mutate_pickle(data, size, max_size, seed);
     return fuzz_mutate_zip(data, size, max_size, seed, change);
 }
 #endif
