@@ -117,9 +117,11 @@ static void print_nats(const bpd_values *v, const bpd_result *r)
 
 static void print_origin(const bpd_values *v, const bfn_model_info *info, const bpd_result *r)
 {
-    printf("  model sha256 %s, %s, seed %" PRIu64 "\n  data sha256 %s\n  bfn %s, %s\n", info->checksum,
-           info->precision == BFN_PRECISION_BF16 ? "bf16" : "f32", v->seed, r->data_checksum, bfn_version(),
-           bfn_backend());
+    printf("  model sha256 %s, %s, seed %" PRIu64 "\n", info->checksum,
+           info->precision == BFN_PRECISION_BF16 ? "bf16" : "f32", v->seed);
+    if (info->config_checksum[0] != '\0')
+        printf("  config sha256 %s\n", info->config_checksum);
+    printf("  data sha256 %s\n  bfn %s, %s\n", r->data_checksum, bfn_version(), bfn_backend());
 }
 
 /* ---- JSON ---- */
@@ -140,7 +142,12 @@ static void json_tail(const bpd_values *v, const bfn_model_info *info, const bpd
     printf(", \"seed\": %" PRIu64 ", \"weights\": \"%s\", \"network_precision\": \"%s\", \"model\": ", v->seed,
            v->raw ? "raw" : "average", info->precision == BFN_PRECISION_BF16 ? "bf16" : "f32");
     cli_put_json(stdout, v->model);
-    printf(", \"model_sha256\": \"%s\", \"data\": ", info->checksum);
+    printf(", \"model_sha256\": \"%s\"", info->checksum);
+    if (info->config_checksum[0] != '\0') {
+        printf(", \"config\": ");
+        cli_put_json(stdout, info->config);
+    }
+    printf(", \"data\": ");
     cli_put_json(stdout, v->data);
     printf(", \"data_sha256\": \"%s\", \"version\": \"%s\", \"backend\": ", r->data_checksum, bfn_version());
     cli_put_json(stdout, bfn_backend());

@@ -201,9 +201,7 @@ static bfn_status read_samples(fid_run *r)
     size_t n = r->v->n > 0 && r->v->n < info.n ? r->v->n : info.n;
     status = stats_of(r, images, n, "samples", &r->of_samples);
     bfn_images_close(images);
-    if (status == BFN_OK && bfn_record_load(r->ctx, &r->made_with, r->v->samples) != BFN_OK)
-        r->made_with = NULL; /* pictures from elsewhere */
-    return status;
+    return status == BFN_OK ? bfn_record_find(r->ctx, &r->made_with, r->v->samples) : status;
 }
 
 /* ---- the reference ---- */
@@ -283,10 +281,12 @@ static void print_model(const fid_run *r)
     const bfn_record *m = r->made_with;
     char safe[512];
     const char *clip = bfn_record_get(m, "clip"), *label = bfn_record_get(m, "class");
-    printf("  samples      %s, sha256 %.12s: %s%s, %s evaluations, grid %s, eta %s, seed %s\n",
-           cli_safe(v->model, safe, sizeof safe), r->model_info.checksum, bfn_record_get(m, "method"),
-           bfn_record_get(m, "corrector") != NULL ? " with corrector" : "", bfn_record_get(m, "evaluations"),
-           bfn_record_get(m, "grid"), bfn_record_get(m, "eta"), bfn_record_get(m, "seed"));
+    const char *config = r->model_info.config_checksum;
+    printf("  samples      %s, sha256 %.12s%s%.12s: %s%s, %s evaluations, grid %s, eta %s, seed %s\n",
+           cli_safe(v->model, safe, sizeof safe), r->model_info.checksum, config[0] != '\0' ? ", config sha256 " : "",
+           config, bfn_record_get(m, "method"), bfn_record_get(m, "corrector") != NULL ? " with corrector" : "",
+           bfn_record_get(m, "evaluations"), bfn_record_get(m, "grid"), bfn_record_get(m, "eta"),
+           bfn_record_get(m, "seed"));
     printf("               samples %" PRIu64 " to %" PRIu64 "%s%s, start %s, %s%s%s, %s, weights %s\n", v->first,
            v->first + (v->n - 1), label != NULL ? ", class " : "", label != NULL ? label : "",
            bfn_record_get(m, "start"), clip != NULL ? "clip " : "", clip != NULL ? clip : "",

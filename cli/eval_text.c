@@ -200,6 +200,8 @@ static void print_source(const text_run *r)
                r->v->seed, r->v->first, r->v->first + (r->n - 1),
                r->info.precision == BFN_PRECISION_BF16 ? "bf16" : "f32", r->samples.seconds);
         printf("model sha256 %s\n", r->info.checksum);
+        if (r->info.config_checksum[0] != '\0')
+            printf("config sha256 %s\n", r->info.config_checksum);
     } else {
         printf("%zu strings of %s, %zu characters\n", r->n, cli_safe(r->v->samples, safe, sizeof safe),
                s->n_characters);

@@ -12,6 +12,8 @@ static bfn_status fill(bfn_record *record, const cli_made_with *made)
     bfn_status status = bfn_record_model(record, made->model);
     if (status == BFN_OK)
         status = bfn_record_set(record, "model", made->path);
+    if (status == BFN_OK)
+        status = bfn_record_config(record, made->model);
     const struct {
         const char *key;
         uint64_t value;

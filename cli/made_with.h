@@ -17,7 +17,8 @@ typedef struct cli_made_with {
     size_t label; /* class of all samples; SIZE_MAX: none */
 } cli_made_with;
 
-/* version, backend, model and its checksum, precision, weights, class, seed, first, n, batch, and the sampler as its plan resolves it.
+/* version, backend, model and its checksum, precision, weights, a configuration that its file does not hold, class, seed, first, n, batch, and
+ * the sampler as its plan resolves it.
  * *out by bfn_record_destroy. BFN_ERR_ARGUMENT: no such plan. */
 bfn_status cli_made_with_record(bfn_context *ctx, const cli_made_with *made, bfn_record **out);
 

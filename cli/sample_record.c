@@ -16,9 +16,8 @@ static bfn_status add_given(sample_run *r)
     const sample_values *v = r->v;
     bfn_record *record = r->record;
     bfn_status status = bfn_record_set(record, "model", v->recorded_model != NULL ? v->recorded_model : v->model);
-    if (status == BFN_OK &&
-        v->config != NULL) /* as it was understood: the file may be elsewhere, or another one, when it is wanted */
-        status = bfn_record_set(record, "config", r->info.config);
+    if (status == BFN_OK)
+        status = bfn_record_config(record, r->model);
     if (status == BFN_OK && r->format != FORMAT_AUTO)
         status = bfn_record_set(record, "format", formats[r->format]);
     if (status == BFN_OK)

@@ -248,6 +248,36 @@ static bfn_status load(bfn_context *c, void *arg)
     return status;
 }
 
+/* Files from elsewhere: none is no failure, no memory is one. */
+static bfn_status find(bfn_context *c, void *arg)
+{
+    bfn_record *r;
+    bfn_status status = bfn_record_find(c, &r, arg);
+    assert_true((r != NULL) == (status == BFN_OK));
+    bfn_record_destroy(r);
+    return status;
+}
+
+static void test_find(void **state)
+{
+    (void)state;
+    char path[256];
+    snprintf(path, sizeof path, "%s", scratch("s.txt"));
+    write_text(path, "x");
+    assert_ok(bfn_record_find(ctx, &record, path));
+    assert_null(record);
+    assert_ok(bfn_record_find(ctx, &record, scratch("."))); /* a folder of pictures */
+    assert_null(record);
+    write_text(scratch("s.txt.json"), "[1, 2]"); /* somebody else's */
+    assert_ok(bfn_record_find(ctx, &record, path));
+    assert_null(record);
+    write_text(scratch("s.txt.json"), "{\"method\": \"ode2m\", \"seed\": \"1\"}");
+    assert_ok(bfn_record_find(ctx, &record, path));
+    assert_string_equal(bfn_record_get(record, "seed"), "1");
+    bfn_record_destroy(record);
+    assert_true(each_allocation(find, path, BFN_OK) >= 5);
+}
+
 static void test_memory(void **state)
 {
     (void)state;
@@ -262,8 +292,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup_scratch, teardown_scratch)
     const struct CMUnitTest tests[] = {
-        TEST(test_entries), TEST(test_solvers),      TEST(test_beside),  TEST(test_png),
-        TEST(test_npz),     TEST(test_many_entries), TEST(test_refused), TEST(test_memory),
+        TEST(test_entries),      TEST(test_solvers), TEST(test_beside), TEST(test_png),  TEST(test_npz),
+        TEST(test_many_entries), TEST(test_refused), TEST(test_memory), TEST(test_find),
     };
 #undef TEST
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -60,9 +60,11 @@ typedef struct bfn_sampling_defaults {
 } bfn_sampling_defaults;
 
 typedef struct bfn_model_info {
-    const char *network;       /* "gpt" */
-    const char *config;        /* the resolved configuration, YAML; these strings live as long as the model */
-    const char *checksum;      /* sha256 of the file's bytes, hex; "" for a created model */
+    const char *network;  /* "gpt" */
+    const char *config;   /* the resolved configuration, YAML; these strings live as long as the model */
+    const char *checksum; /* sha256 of the file's bytes, hex; "" for a created model */
+    const char
+        *config_checksum;      /* sha256 of config, hex, where the model's file does not hold it but it was given; "" */
     const char *data_checksum; /* sha256 of the file it was trained on; "" */
     const char *alphabet;      /* symbols in order, UTF-8, padding excluded; NULL: not a text model */
     const char *weights;       /* what tensors net.* hold: "raw", or "ema" after an export */

@@ -30,8 +30,12 @@ BFN_API size_t bfn_record_n(const bfn_record *record);
 BFN_API const char *bfn_record_key(const bfn_record *record, size_t i);
 BFN_API const char *bfn_record_value(const bfn_record *record, size_t i);
 
-/* What makes samples: version, backend (library and CPU path), model_sha256, precision, weights. */
+/* What makes samples: version, backend (library and CPU path), model_sha256, precision, weights. Where the model's file holds no
+ * configuration (info.config_checksum is not "") model_sha256 does not stand for the whole model: bfn_record_config says the rest. */
 BFN_API BFN_MUST_CHECK bfn_status bfn_record_model(bfn_record *record, const bfn_model *model);
+/* config: the configuration as it was understood, where the model's file does not hold it; no entry for all other models. Its text, not its
+ * path: that file may be elsewhere, or another one, when it is wanted. */
+BFN_API BFN_MUST_CHECK bfn_status bfn_record_config(bfn_record *record, const bfn_model *model);
 /* A sampler as its plan resolves it: method, evaluations, steps, grid, eta, start, last, prediction, corrector and noise where they are
  * set, clip for continuous data. BFN_ERR_ARGUMENT when there is no such plan. */
 BFN_API BFN_MUST_CHECK bfn_status bfn_record_solver(bfn_record *record, const bfn_flow *flow,
@@ -47,6 +51,9 @@ BFN_API void bfn_record_free_texts(const bfn_record *record, bfn_picture_text *t
 BFN_API BFN_MUST_CHECK bfn_status bfn_record_save(bfn_context *ctx, const bfn_record *record, const char *path);
 /* The record of a sample file: by its content PNG or .npz, else path with ".json" behind it. BFN_ERR_INPUT: it holds none. */
 BFN_API BFN_MUST_CHECK bfn_status bfn_record_load(bfn_context *ctx, bfn_record **out, const char *path);
+/* The same for files that may come from elsewhere: BFN_OK with *out NULL when there is no record, or what is in its place is none. Any other
+ * failure (memory) stays one: it says nothing about the file. */
+BFN_API BFN_MUST_CHECK bfn_status bfn_record_find(bfn_context *ctx, bfn_record **out, const char *path);
 
 #ifdef __cplusplus
 }

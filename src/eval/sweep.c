@@ -100,6 +100,8 @@ static bfn_status make_header(bfn__sweep *s)
     bfn_status status = bfn_record_create(s->ctx, &s->header);
     if (status == BFN_OK)
         status = bfn_record_model(s->header, s->model);
+    if (status == BFN_OK && s->info.config_checksum[0] != '\0') /* a line of results.csv has no room for all of it */
+        status = bfn_record_set(s->header, "config_sha256", s->info.config_checksum);
     if (status == BFN_OK)
         status = bfn_record_set_count(s->header, "threads", (uint64_t)bfn__n_threads(s->ctx));
     if (status == BFN_OK)

@@ -214,6 +214,12 @@ static bfn_status load_bytes(bfn_model *model, const bfn__bytes *bytes, const ch
     return status;
 }
 
+/* The file's checksum does not stand for a configuration that came from elsewhere. */
+static void sum_config(bfn_model *model)
+{
+    bfn__sha256_hex(model->config_text, strlen(model->config_text), model->config_checksum);
+}
+
 bfn_status bfn_model_load(bfn_context *ctx, bfn_model **out, const char *path, const bfn_model_options *options)
 {
     bfn_model *model;
@@ -231,6 +237,8 @@ bfn_status bfn_model_load(bfn_context *ctx, bfn_model **out, const char *path, c
         bfn_model_destroy(model);
         return status;
     }
+    if (model->options.config_path != NULL) /* then the file has none */
+        sum_config(model);
     *out = model;
     return BFN_OK;
 }
@@ -255,6 +263,7 @@ bfn_status bfn_model_create(bfn_context *ctx, bfn_model **out, const char *yaml,
         return status;
     }
     bfn__net_init(model->net, seed, model->params);
+    sum_config(model);
     *out = model;
     return BFN_OK;
 }
@@ -266,6 +275,7 @@ void bfn_model_get_info(const bfn_model *model, bfn_model_info *info)
         .network = bfn__net_class(model->net),
         .config = model->config_text,
         .checksum = model->checksum,
+        .config_checksum = model->config_checksum,
         .data_checksum = model->data.sha256,
         .alphabet = model->data.alphabet != NULL ? bfn__alphabet_symbols(model->data.alphabet) : NULL,
         .weights = model->train.weights[0] != '\0' ? model->train.weights : "raw",

@@ -125,6 +125,7 @@ struct bfn_model {
     float *mean; /* [D,K] for samplers; NULL */
     bfn__train_info train;
     char checksum[BFN__SHA256_TEXT];
+    char config_checksum[BFN__SHA256_TEXT]; /* of config_text where it is no part of the file; "" */
     bfn__file_tensor *tensors;
     size_t n_tensors;
 };

@@ -156,6 +156,12 @@ bfn_status bfn_record_model(bfn_record *record, const bfn_model *model)
     return status;
 }
 
+bfn_status bfn_record_config(bfn_record *record, const bfn_model *model)
+{
+    bool given = model->config_checksum[0] != '\0';
+    return given ? bfn_record_set(record, "config", model->config_text) : BFN_OK;
+}
+
 /* "list:0.001,0.5,1". *out by bfn__free. */
 static bfn_status list_text(bfn_context *ctx, const bfn_solver_options *s, char **out)
 {

@@ -189,3 +189,9 @@ bfn_status bfn_record_load(bfn_context *ctx, bfn_record **out, const char *path)
     }
     return status;
 }
+
+bfn_status bfn_record_find(bfn_context *ctx, bfn_record **out, const char *path)
+{
+    bfn_status status = bfn_record_load(ctx, out, path);
+    return status == BFN_ERR_INPUT || status == BFN_ERR_NOT_FOUND ? BFN_OK : status;
+}

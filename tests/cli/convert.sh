@@ -85,6 +85,44 @@ eval spell --model weights.bin --methods ode2m --nfe 2 --n 4
 sweep --model weights.bin --methods ode2m --nfe 2 --n 4 -q --out swept
 export weights.bin -o exported.safetensors
 COMMANDS
+
+# The checksum of such a file does not say which model made a number: the configuration stands beside it, and a sweep of another one is refused.
+sed 's/max_sqrt_beta: 0.75/max_sqrt_beta: 0.5/' text.yaml >flatter.yaml
+recorded() { # words of the configuration, arguments of a command whose JSON holds it
+    local words=$1
+    shift
+    run "$@" --json
+    expect 0
+    grep -qE "\"config\": \"[^\"]*$words" out || fail "$*: the JSON does not hold the configuration"
+}
+for arguments in "eval text --n 4 --nfe 2" "eval spell --n 4 --nfe 2 --methods ode2m" "eval bpd --data words.txt --sequences 2 --times 2"; do
+    recorded "max_sqrt_beta: 0.75" $arguments --model weights.bin --config text.yaml
+    recorded "max_sqrt_beta: 0.5" $arguments --model weights.bin --config flatter.yaml
+    run $arguments --model model.safetensors --json
+    expect 0
+    grep -q '"config"' out && fail "$arguments: the configuration of a file that holds it"
+done
+summed() { # the checksum of the configuration that `out` tells
+    sed -n 's/^ *config sha256 //p' out
+}
+for arguments in "eval text --n 4 --nfe 2" "eval bpd --data words.txt --sequences 2 --times 2"; do
+    run $arguments --model weights.bin --config text.yaml
+    sharper=$(summed)
+    run $arguments --model weights.bin --config flatter.yaml
+    [ ${#sharper} -eq 64 ] && [ "$sharper" != "$(summed)" ] || fail "$arguments: no checksum of the configuration"
+done
+run sweep --model weights.bin --config text.yaml --methods ode2m --nfe 2 --n 4 -q --out swept
+expect 0
+cp swept/results.csv before.csv
+grep -q ",$sharper," before.csv || fail "the sweep does not say its configuration"
+run sweep --model weights.bin --config flatter.yaml --methods ode2m --nfe 2 --n 4 -q --out swept
+expect 2
+says "config_sha256: the sweep in this folder was begun with $sharper, now it is "
+cmp -s swept/results.csv before.csv || fail "a refused sweep wrote its results"
+run sweep --model model.safetensors --methods ode2m --nfe 2 --n 4 -q --out swept-own
+expect 0
+grep -q config swept-own/results.csv swept-own/cells.jsonl && fail "the configuration of a file that holds it, in a sweep"
+
 cat >image.yaml <<'YAML'
 data: {kind: image, height: 8, width: 8, channels: 3}
 network: {class: unet_vdm, embedding_dim: 32, n_blocks: 2, n_attention_heads: 1, norm_groups: 8}
