@@ -392,11 +392,38 @@ static void test_equals_reference(void **state)
     free_sweep(&m);
 }
 
+/* What the start is called makes no difference to a sampler that begins at t = 0: one series, two seeds of one point, no row of its own. */
+static void test_start_at_zero(void **state)
+{
+    (void)state;
+    static made_sweep m;
+    static const made_cell cells[] = {{"bfn", "time", "0", "zero", 20, "1", {0.4, 0.01}, {5.0, 0.1}},
+                                      {"bfn", "time", "0", "moments", 20, "2", {0.6, 0.01}, {5.0, 0.1}},
+                                      {"bfn", "time", "0", "moments", 50, "1", {0.7, 0.01}, {4.0, 0.1}},
+                                      {"bfn", "time", "0.001", "moments", 50, "1", {0.8, 0.01}, {3.0, 0.1}},
+                                      {"ode1", "time", "0.01", "zero", 10, "1", {0.5, 0.01}, {5.5, 0.1}},
+                                      {"ode1", "time", "0.01", "moments", 10, "1", {0.6, 0.01}, {4.5, 0.1}}};
+    make_sweep(&m, cells, 6);
+    const bfn_sweep_table *t = &m.results.equals[0].table;
+    assert_int_equal(m.results.n_points, 5);
+    assert_int_equal(m.results.n_series, 4);
+    assert_int_equal(m.results.series[0].n, 2);
+    assert_true(m.results.series[0].original);
+    assert_int_equal(t->n_levels, 2);
+    assert_true(near(t->levels[0].score, 0.5));
+    assert_string_equal(t->reference, "bfn, η = 0");
+    assert_int_equal(t->n_samplers, 3);
+    assert_string_equal(t->samplers[0], "bfn, η = 0.001");
+    assert_string_equal(t->samplers[1], "ode1, start zero");
+    assert_string_equal(t->samplers[2], "ode1, start moments");
+    free_sweep(&m);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup_scratch, teardown_scratch)
     const struct CMUnitTest tests[] = {TEST(test_pictures), TEST(test_progress), TEST(test_equals),
-                                       TEST(test_equals_reference)};
+                                       TEST(test_equals_reference), TEST(test_start_at_zero)};
 #undef TEST
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,7 +22,7 @@ static bool same_text(const char *a, const char *b)
 
 static bool same_entry(const bfn__point *a, const bfn__point *b, const char *key)
 {
-    return same_text(bfn_record_get(a->cell->settings, key), bfn_record_get(b->cell->settings, key));
+    return bfn__same_setting(a->cell, b->cell, key);
 }
 
 static bool same_method(const bfn__point *a, const bfn__point *b)

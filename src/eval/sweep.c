@@ -1,7 +1,7 @@
 /* sweep.c: the engine of bfn/sweep.h: cells, their journal, running what is not there yet.
  *
  *   header  what all cells share (model, metrics, number of samples, threads ...): the first line of the journal
- *   cells   settings resolved through their plans; two that come to the same are one
+ *   cells   settings resolved through their plans; two that come to the same samples are one
  *   run     for each cell without a line: sample, score, append its line
  */
 #include "eval/sweep.h"
@@ -120,7 +120,7 @@ static bfn_status make_header(bfn__sweep *s)
 static bool is_new(const bfn__sweep *s, const bfn__cell *cell)
 {
     for (size_t i = 0; i < s->n_cells; i++)
-        if (strcmp(s->cells[i].key, cell->key) == 0)
+        if (bfn__same_sampler(&s->cells[i], cell) && bfn__same_setting(&s->cells[i], cell, "seed"))
             return false;
     return true;
 }

@@ -93,6 +93,8 @@ struct bfn__sweep {
 /* ---- sweep_cell.c: a cell as text ---- */
 /* Settings and key of cell i. */
 bfn_status bfn__cell_describe(bfn__sweep *sweep, bfn__cell *cell);
+/* Does this setting not tell them apart? A start differs from none where a sampler begins at t = 0: every initial state is the same there. */
+bool bfn__same_setting(const bfn__cell *a, const bfn__cell *b, const char *key);
 /* The line of a finished cell, by free(). NULL: out of memory. */
 char *bfn__cell_write(const bfn__sweep *sweep, const bfn__cell *cell);
 /* A line of the journal into the cell that it belongs to; lines of cells that were not asked for are passed over. */
@@ -111,6 +113,8 @@ typedef struct bfn__point {
     double seconds; /* mean */
     bfn__value values[BFN__MAX_VALUES];
 } bfn__point;
+/* Equal in all that has an influence but the seed. */
+bool bfn__same_sampler(const bfn__cell *a, const bfn__cell *b);
 /* In the order of the cells; finished cells only. *points by bfn__free. */
 bfn_status bfn__points_make(const bfn__sweep *sweep, bfn__point **points, size_t *n);
 

@@ -45,6 +45,20 @@ bfn_status bfn__cell_describe(bfn__sweep *sweep, bfn__cell *cell)
     return BFN_OK;
 }
 
+static bool begins_at_zero(const bfn__cell *cell)
+{
+    const char *eta = bfn_record_get(cell->settings, "eta");
+    return eta != NULL && strcmp(eta, "0") == 0;
+}
+
+bool bfn__same_setting(const bfn__cell *a, const bfn__cell *b, const char *key)
+{
+    const char *va = bfn_record_get(a->settings, key), *vb = bfn_record_get(b->settings, key);
+    if (va == vb || (va != NULL && vb != NULL && strcmp(va, vb) == 0))
+        return true;
+    return strcmp(key, "start") == 0 && (begins_at_zero(a) || begins_at_zero(b));
+}
+
 void bfn__cell_free(bfn_context *ctx, bfn__cell *cell)
 {
     bfn_record_destroy(cell->settings);

@@ -23,15 +23,11 @@ enum { N_SETTINGS = sizeof setting_columns / sizeof setting_columns[0] };
 
 /* ---- points ---- */
 
-/* Equal in all but the seed. */
-static bool same_sampler(const bfn__cell *a, const bfn__cell *b)
+bool bfn__same_sampler(const bfn__cell *a, const bfn__cell *b)
 {
-    for (size_t i = 0; i < N_SETTINGS; i++) {
-        const char *key = setting_columns[i];
-        const char *va = bfn_record_get(a->settings, key), *vb = bfn_record_get(b->settings, key);
-        if (strcmp(key, "seed") != 0 && ((va == NULL) != (vb == NULL) || (va != NULL && strcmp(va, vb) != 0)))
+    for (size_t i = 0; i < N_SETTINGS; i++)
+        if (strcmp(setting_columns[i], "seed") != 0 && !bfn__same_setting(a, b, setting_columns[i]))
             return false;
-    }
     return true;
 }
 
@@ -71,14 +67,14 @@ bfn_status bfn__points_make(const bfn__sweep *s, bfn__point **points, size_t *n)
         const bfn__cell *cell = &s->cells[i];
         bool first = cell->done;
         for (size_t j = 0; j < *n && first; j++)
-            first = !same_sampler((*points)[j].cell, cell);
+            first = !bfn__same_sampler((*points)[j].cell, cell);
         if (!first)
             continue;
         bfn__point *p = &(*points)[(*n)++];
         bfn__value squares[BFN__MAX_VALUES] = {{0}};
         *p = (bfn__point){.cell = cell};
         for (size_t j = i; j < s->n_cells; j++)
-            if (s->cells[j].done && same_sampler(cell, &s->cells[j]))
+            if (s->cells[j].done && bfn__same_sampler(cell, &s->cells[j]))
                 add_cell(s, p, &s->cells[j], squares);
         finish_point(s, p, squares);
     }

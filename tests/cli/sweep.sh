@@ -92,6 +92,18 @@ check_cell ode2s "" 3 time 2
 dictionary=$(cat /usr/share/hunspell/en_US.aff /usr/share/hunspell/en_US.dic | sha256sum | cut -c1-64)
 [ "$(grep -cF ",$dictionary," whole/results.csv)" -eq 28 ] || fail "the dictionary's checksum"
 
+# ---- at t = 0 zero mean and the data's moments are the same state: one cell, the one that bfn sample draws from either ----
+run sweep --model $model --methods bfn,ode2m --nfe 3 --start zero,moments --n 2 --out starts
+expect 0
+[ "$(cut -d, -f1,7 starts/results.csv | tail -n +2 | tr '\n' ' ')" = "bfn,zero ode2m,zero ode2m,moments " ] || fail "starts: other cells"
+grep -q "^  bfn" out && fail "starts: the original sampler has a row beside itself"
+for start in zero moments; do
+    run sample --model $model --method bfn --nfe 3 --n 4 --start $start
+    expect 0
+    cp out from-$start
+done
+cmp -s from-zero from-moments || fail "at t = 0 the start makes a difference"
+
 # ---- as good as the original sampler: the same on standard output, in results.json and in the report ----
 grep -qx "As good as bfn, grid time, the original sampler: spelling accuracy, %" table || fail "no table: $(cat table)"
 grep -qE "^  evaluations, times fewer +bfn at 4$" table || fail "table: levels"
