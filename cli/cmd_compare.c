@@ -9,12 +9,14 @@
 
 #include "bfn/model.h"
 #include "bfn/picture.h"
+#include "bfn/record.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 typedef struct compare_values {
@@ -49,13 +51,15 @@ static const cli_option options[] = {
 };
 #undef AT
 
-enum { LABEL_BYTES = 24, TITLE_BYTES = 160 };
+enum { LABEL_BYTES = 24, TITLE_BYTES = 160, LIST_BYTES = CLI_MAX_METHODS * 32 };
 
 typedef struct board_memory {
     char columns[CLI_MAX_COUNTS][LABEL_BYTES];
     const char *column_labels[CLI_MAX_COUNTS];
-    char title[TITLE_BYTES], seed[24], first[24], eta[32];
-    bfn_picture_text texts[11];
+    char title[TITLE_BYTES];
+    bfn_record *record;
+    bfn_picture_text *texts; /* the record in the file */
+    size_t n_texts;
     uint8_t *pixels; /* [methods, counts, n, D] */
     void *samples;   /* [n, D] */
 } board_memory;
@@ -68,6 +72,19 @@ static void show_cell(const cli_method_list *list, size_t cell)
     fflush(stderr);
 }
 
+/* What cell i is made with, before the model has its say. */
+static bfn_solver_options solver_of(const compare_values *v, const cli_method_list *list, size_t i)
+{
+    bfn_solver_options solver = list->solvers[i / list->n_counts];
+    solver.n_evaluations = list->counts[i % list->n_counts];
+    solver.grid = v->shared.grid;
+    solver.power = v->shared.power;
+    solver.eta = v->shared.eta;
+    solver.eta_is_set = v->shared.eta_is_set;
+    solver.start = v->shared.start;
+    return solver;
+}
+
 static bfn_status sample_cells(bfn_model *model, const bfn_model_info *info, const compare_values *v,
                                const cli_method_list *list, const board_memory *b)
 {
@@ -78,13 +95,7 @@ static bfn_status sample_cells(bfn_model *model, const bfn_model_info *info, con
     sampler.seed = v->seed;
     sampler.batch = v->batch;
     for (size_t i = 0; i < list->n_methods * list->n_counts && status == BFN_OK; i++) {
-        bfn_solver_options solver = list->solvers[i / list->n_counts];
-        solver.n_evaluations = list->counts[i % list->n_counts];
-        solver.grid = v->shared.grid;
-        solver.power = v->shared.power;
-        solver.eta = v->shared.eta;
-        solver.eta_is_set = v->shared.eta_is_set;
-        solver.start = v->shared.start;
+        const bfn_solver_options solver = solver_of(v, list, i);
         if (showing)
             show_cell(list, i);
         status = bfn_model_sample(model, &solver, &sampler, v->first, v->n, b->samples);
@@ -98,27 +109,68 @@ static bfn_status sample_cells(bfn_model *model, const bfn_model_info *info, con
 
 static void label(const bfn_model_info *info, const compare_values *v, const cli_method_list *list, board_memory *b)
 {
-    static const char *const starts[] = {"default", "zero", "moments"};
     for (size_t c = 0; c < list->n_counts; c++) {
         snprintf(b->columns[c], LABEL_BYTES, "%zu evaluation%s", list->counts[c], list->counts[c] == 1 ? "" : "s");
         b->column_labels[c] = b->columns[c];
     }
     snprintf(b->title, TITLE_BYTES, "%s%smodel %.12s, seed %" PRIu64, info->data_name,
              info->data_name[0] != '\0' ? ", " : "", info->checksum, v->seed);
-    snprintf(b->seed, sizeof b->seed, "%" PRIu64, v->seed);
-    snprintf(b->first, sizeof b->first, "%" PRIu64, v->first);
-    b->texts[0] = (bfn_picture_text){"bfn.version", bfn_version()};
-    b->texts[1] = (bfn_picture_text){"bfn.model_sha256", info->checksum};
-    b->texts[2] = (bfn_picture_text){"bfn.methods", v->methods};
-    b->texts[3] = (bfn_picture_text){"bfn.evaluations", v->counts};
-    b->texts[4] = (bfn_picture_text){"bfn.seed", b->seed};
-    b->texts[5] = (bfn_picture_text){"bfn.first", b->first};
-    b->texts[6] = (bfn_picture_text){"bfn.start", starts[v->solver.start]};
-    b->texts[9] = (bfn_picture_text){"bfn.grid", v->solver.grid};
-    snprintf(b->eta, sizeof b->eta, "%.17g", v->solver.eta);
-    b->texts[10] = (bfn_picture_text){"bfn.eta", v->solver.eta >= 0.0 ? b->eta : "default"};
-    b->texts[7] = (bfn_picture_text){"bfn.precision", info->precision == BFN_PRECISION_BF16 ? "bf16" : "f32"};
-    b->texts[8] = (bfn_picture_text){"bfn.weights", v->raw ? "raw" : "average"};
+}
+
+/* ---- what made the board ---- */
+
+/* What the sampler of a row came to: as its first cell has it. The settings that are recorded do not depend on the number of evaluations. */
+static bfn_status resolve_row(bfn_context *ctx, const bfn_model *model, const bfn_model_info *info,
+                              const bfn_solver_options *asked, bfn_record **row)
+{
+    bfn_solver_options solver = *asked;
+    bfn_model_resolve(model, &solver);
+    bfn_status status = bfn_record_create(ctx, row);
+    return status == BFN_OK ? bfn_record_solver(*row, &info->flow, &solver, BFN_CLIP_STATIC) : status;
+}
+
+/* Lists with an item a row, in the order of "methods". */
+static bfn_status record_rows(bfn_context *ctx, const bfn_model *model, const bfn_model_info *info,
+                              const compare_values *v, const cli_method_list *list, bfn_record *record)
+{
+    static const char *const keys[] = {"grid", "eta", "start", "prediction"};
+    enum { N_KEYS = sizeof keys / sizeof keys[0] };
+    char lists[N_KEYS][LIST_BYTES] = {""};
+    bfn_status status = BFN_OK;
+    for (size_t m = 0; m < list->n_methods && status == BFN_OK; m++) {
+        const bfn_solver_options asked = solver_of(v, list, m * list->n_counts);
+        bfn_record *row = NULL;
+        status = resolve_row(ctx, model, info, &asked, &row);
+        for (size_t k = 0; k < N_KEYS && status == BFN_OK; k++) {
+            size_t used = strlen(lists[k]);
+            snprintf(lists[k] + used, LIST_BYTES - used, "%s%s", m > 0 ? "," : "", bfn_record_get(row, keys[k]));
+        }
+        bfn_record_destroy(row);
+    }
+    for (size_t k = 0; k < N_KEYS && status == BFN_OK; k++)
+        status = bfn_record_set(record, keys[k], lists[k]);
+    return status;
+}
+
+static bfn_status make_record(bfn_context *ctx, const bfn_model *model, const bfn_model_info *info,
+                              const compare_values *v, const cli_method_list *list, board_memory *b)
+{
+    bfn_status status = bfn_record_create(ctx, &b->record);
+    if (status == BFN_OK)
+        status = bfn_record_model(b->record, model);
+    if (status == BFN_OK)
+        status = bfn_record_config(b->record, model);
+    if (status == BFN_OK)
+        status = bfn_record_set(b->record, "methods", v->methods);
+    if (status == BFN_OK)
+        status = bfn_record_set(b->record, "evaluations", v->counts);
+    if (status == BFN_OK)
+        status = bfn_record_set_count(b->record, "seed", v->seed);
+    if (status == BFN_OK)
+        status = bfn_record_set_count(b->record, "first", v->first);
+    if (status == BFN_OK)
+        status = record_rows(ctx, model, info, v, list, b->record);
+    return status == BFN_OK ? bfn_record_texts(b->record, &b->texts, &b->n_texts) : status;
 }
 
 static bfn_board lay_out(const bfn_model_info *info, const compare_values *v, const cli_method_list *list,
@@ -137,7 +189,7 @@ static bfn_board lay_out(const bfn_model_info *info, const compare_values *v, co
     board.cell.columns = v->columns;
     board.cell.scale = v->scale;
     board.cell.texts = b->texts;
-    board.cell.n_texts = sizeof b->texts / sizeof b->texts[0];
+    board.cell.n_texts = b->n_texts;
     board.pixels = b->pixels;
     return board;
 }
@@ -147,9 +199,12 @@ static bfn_status fill_board(bfn_context *ctx, bfn_model *model, const bfn_model
                              const cli_method_list *list, board_memory *b)
 {
     size_t height, width;
+    bfn_status status = make_record(ctx, model, info, v, list, b);
+    if (status != BFN_OK)
+        return status;
     label(info, v, list, b);
     const bfn_board board = lay_out(info, v, list, b);
-    bfn_status status = bfn_board_size(ctx, &board, &height, &width);
+    status = bfn_board_size(ctx, &board, &height, &width);
     if (status == BFN_OK)
         status = sample_cells(model, info, v, list, b);
     return status == BFN_OK ? bfn_board_save_png(ctx, v->out, &board) : status;
@@ -171,6 +226,9 @@ static int compare(const cli_command *command, bfn_context *ctx, bfn_model *mode
     bfn_status status = BFN_ERR_MEMORY;
     if (b.samples != NULL && b.pixels != NULL)
         status = fill_board(ctx, model, &info, v, list, &b);
+    if (b.texts != NULL)
+        bfn_record_free_texts(b.record, b.texts);
+    bfn_record_destroy(b.record);
     free(b.samples);
     free(b.pixels);
     return status == BFN_OK ? 0 : cli_fail(command, ctx, status);

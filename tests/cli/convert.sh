@@ -130,6 +130,7 @@ flow: {kind: continuous}
 YAML
 run compare --model "$golden/vdm1_ema.pt" --config image.yaml --methods ode2m --nfe 2 --n 2 -o board.png
 expect 0
+grep -aq 'bfn.config.*data:' board.png || fail "the board does not hold the configuration"
 
 # Precision: exit code 1 says different, a tolerance says how much may be.
 run convert weights.bin half.safetensors --dtype bf16

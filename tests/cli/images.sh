@@ -219,10 +219,19 @@ expect 0
 quiet
 is_png board.png
 cp board.png default.png
+keeps() { # file, "key text"...: its record
+    local file=$1 entry
+    shift
+    for entry in "$@"; do
+        grep -aqP "bfn\\.${entry%% *}\\x00\\Q${entry#* }\\E" "$file" || fail "$file does not say: $entry"
+    done
+}
+keeps default.png "methods bfn,ode2m+corrector" "evaluations 2,4" "seed 1" "first 0" "weights average" \
+    "model_sha256 $(sha256sum <bins/last.safetensors | cut -c1-64)" "grid time,logsnr" "eta 0,0.001" "start zero,moments" "prediction draw,mean"
 run compare --model bins/last.safetensors --methods bfn,ode2m+corrector --nfe 2,4 --n 4 --grid time --eta 0.01 --start zero -o board.png
 expect 0
 [ "$("$pixels" board.png)" = "$("$pixels" default.png)" ] && fail "compare: --grid, --eta and --start make no difference"
-grep -aq "bfn.grid.time" board.png || fail "the board does not say its grid"
+keeps board.png "grid time,time" "eta 0.01,0.01" "start zero,zero"
 run compare --model bins/last.safetensors --nfe 4 --grid list:0.1,1 -o board.png
 expect 2
 says 'needs default, time, logsnr or power:R'
