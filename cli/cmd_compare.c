@@ -38,7 +38,7 @@ static const cli_option options[] = {
     {"n", 'n', "N", CLI_SIZE, AT(n), 1, 4096, NULL, "samples a cell (default 16)"},
     {"seed", 's', "N", CLI_SEED, AT(seed), 0, 0, NULL, "seed (default 1), the same for every cell"},
     {"first", 0, "I", CLI_SEED, AT(first), 0, 0, NULL, "number of the first sample (default 0)"},
-    CLI_GRID_OPTIONS(AT(solver)),
+    CLI_GRID_OPTIONS(AT(solver), ""),
     {"output", 'o', "FILE", CLI_TEXT, AT(out), 0, 0, NULL, "the PNG to write"},
     {"columns", 0, "N", CLI_SIZE, AT(columns), 1, 4096, NULL, "columns of the grid in a cell (default: a square)"},
     {"scale", 0, "N", CLI_SIZE, AT(scale), 1, 64, NULL,

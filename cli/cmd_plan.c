@@ -114,7 +114,7 @@ const cli_command cli_command_plan = {
     "Every method is a list of rows  x = a x + b0 p0 + b1 p1 + b2 p2 + b3 p3 + k + e z\n"
     "where x is the state, p0 the network's newest prediction, p1 to p3 the ones\n"
     "before, and z standard normal noise. It needs no network, and other programs\n"
-    "can run it. In PyTorch, for the output of --format json:\n"
+    "can run it. Without --model the start is zero where nothing is said: only a model knows its data's moments. In PyTorch, for the output of --format json:\n"
     "\n"
     "  x = plan[\"start\"][\"std\"] * torch.randn(shape); p = []\n"
     "  for r in plan[\"rows\"]:\n"

@@ -15,7 +15,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
+
+enum { PATH_BYTES = 4096 };
 
 const cli_command *const cli_commands[] = {
     &cli_command_train, &cli_command_sample,     &cli_command_compare,  &cli_command_eval,    &cli_command_sweep,
@@ -72,13 +75,23 @@ static void hold_standard_streams(void)
 }
 
 /* Threads of GNU OpenMP that wait for others spin first: for milliseconds, on the very core that the others need where the machine is
- * busy. A thousand turns do as well on a quiet machine. How many it reads from the environment before main begins, so the program starts
- * itself once more; where that fails, it goes on as it is. (docs/SPEED.md) */
-static void wait_calmly(char **argv)
+ * busy. A thousand turns do as well on a quiet machine (docs/SPEED.md). How many it reads from the environment before main begins, so
+ * the program starts itself once more; where that fails, it goes on as it is. AT_BASE is 0 where the dynamic loader was started with the
+ * program as its argument: the loader would be started once more. */
+static void wait_calmly(const cli_command *command, char **argv)
 {
-    if (getenv("OMP_WAIT_POLICY") == NULL && getenv("GOMP_SPINCOUNT") == NULL &&
-        setenv("GOMP_SPINCOUNT", "1000", 0) == 0)
-        (void)execv("/proc/self/exe", argv);
+    static const cli_command *const without_network[] = {&cli_command_info, &cli_command_diff, &cli_command_convert,
+                                                         &cli_command_export, &cli_command_plan};
+    char program[PATH_BYTES];
+    for (size_t i = 0; i < sizeof without_network / sizeof without_network[0]; i++)
+        if (command == without_network[i])
+            return;
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (n <= 0 || n == (ssize_t)sizeof program - 1 || getauxval(AT_BASE) == 0 || getenv("OMP_WAIT_POLICY") != NULL ||
+        getenv("GOMP_SPINCOUNT") != NULL || setenv("GOMP_SPINCOUNT", "1000", 0) != 0)
+        return;
+    program[n] = '\0';
+    (void)execv(program, argv);
 }
 
 static int extra(const char *command, const char *word)
@@ -138,6 +151,6 @@ int main(int argc, char **argv)
     const cli_command *command = cli_find_command(name);
     if (command == NULL)
         return unknown_command(name);
-    wait_calmly(argv);
+    wait_calmly(command, argv);
     return command->run(command, argc - 1, argv + 1);
 }

@@ -20,6 +20,9 @@ int cli_check_output(const cli_command *command, const char *path)
 {
     char folder[PATH_BYTES] = ".";
     struct stat info;
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode) &&
+        !S_ISDIR(info.st_mode)) /* a device or a pipe: written as it is */
+        return access(path, W_OK) == 0 ? 0 : fail(command, path, strerror(errno));
     const char *slash = strrchr(path, '/');
     if (slash != NULL)
         snprintf(folder, sizeof folder, "%.*s", slash == path ? 1 : (int)(slash - path), path);

@@ -20,11 +20,11 @@ typedef struct cli_solver_values {
         .method = "sde2m", .grid = "default", .eta = -1.0, .noise = -1.0                                               \
     }
 
-/* Rows of an option table; `at` is the offset of the cli_solver_values in the command's values. */
+/* Rows of an option table; `at` is the offset of the cli_solver_values in the command's values; `list`: what --grid takes besides. */
 /* clang-format off */
-#define CLI_GRID_OPTIONS(at) \
+#define CLI_GRID_OPTIONS(at, list) \
     {"grid", 0, "GRID", CLI_TEXT, (at) + offsetof(cli_solver_values, grid), 0, 0, NULL,                                               \
-     "default, time, logsnr, power:R (exponent 0.1 to 10) or list:T0,T1,...,1 (default: logsnr for continuous data, where it gains " \
+     "default, time, logsnr, power:R (exponent 0.1 to 10)" list " (default: logsnr for continuous data, where it gains " \
      "most; time for others, bfn, and the published names)"}, \
     {"eta", 0, "T", CLI_REAL, (at) + offsetof(cli_solver_values, eta), 0, 0.5, NULL,                                                  \
      "first time (default: 0 for bfn, 0.01 for continuous data on other grids than logsnr, else 0.001)"},                                                   \
@@ -39,7 +39,7 @@ typedef struct cli_solver_values {
      "network evaluations to spend (default 20)"},                                                                                   \
     {"steps", 0, "N", CLI_SIZE, (at) + offsetof(cli_solver_values, steps), 1, 1e6, NULL,                                              \
      "steps of the time grid, instead of --nfe"},                                                                                    \
-    CLI_GRID_OPTIONS(at), \
+    CLI_GRID_OPTIONS(at, " or list:T0,T1,...,1"), \
     {"last", 0, "KIND", CLI_CHOICE, (at) + offsetof(cli_solver_values, last), 0, 0, "default|predict|update|call",                    \
      "last step: predict (the last prediction is the sample), update, or call the network once more at the end"},                    \
     {"corrector", 0, NULL, CLI_FLAG, (at) + offsetof(cli_solver_values, corrector), 0, 0, NULL,                                       \

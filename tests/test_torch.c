@@ -449,11 +449,12 @@ static blob make_old(const old_file *f)
     static const torch_view views[] = {
         {"w", "FloatStorage", "a", 12, 2, 0, {3, 4}, {4, 1}, false},
         {"turned", "FloatStorage", "a", 12, 2, 0, {4, 3}, {1, 4}, false},
+        {"tied", "FloatStorage", "a", 12, 2, 0, {3, 4}, {4, 1}, false},
         {"n", "LongStorage", "b", 1, 0, 0, {0}, {0}, false},
     };
     blob b = {0};
     blob_put(&b, OLD_HEAD "\x80\2}.", sizeof OLD_HEAD - 1 + 4);
-    torch_pickle(&b, views, 3, TORCH_ORDERED);
+    torch_pickle(&b, views, 4, TORCH_ORDERED);
     blob_text(&b, "\x80\2](");
     for (const char *key = f->keys; *key != '\0'; key++) {
         blob_text(&b, "X");
@@ -487,6 +488,7 @@ static void test_old_format(void **state)
     check_values(st, "w", numbers, 12);
     check_values(st, "turned", turned, 12);
     assert_int_equal(bfn__safetensors_find(st, "n")->dtype, BFN__DTYPE_I64);
+    assert_ptr_equal(bfn__safetensors_find(st, "tied")->data, bfn__safetensors_find(st, "w")->data); /* copied once */
     assert_int_equal((uintptr_t)bfn__safetensors_find(st, "w")->data % sizeof(float), 0); /* wherever it lay */
     bfn__safetensors_close(st);
     for (size_t n = sizeof OLD_HEAD - 1; n < b.n; n++) { /* every byte is needed */

@@ -4,8 +4,8 @@
  *   NAME/data/KEY     the numbers of storage KEY, raw; torch.save stores them uncompressed
  *   NAME/byteorder    "little" or "big", in newer files; others (version, ...) say nothing about tensors
  *
- * Files from before PyTorch 1.6 are pickles in a row instead (torch_legacy.c). Numbers stay where they lie in the file; memory is taken for what is compressed and for tensors that are not contiguous, which are
- * copied into row-major order. The content decides, not names: nothing is written by a name from the file.
+ * Files from before PyTorch 1.6 are pickles in a row instead (torch_legacy.c). Numbers stay where they lie in the file; memory is taken for
+ * what is compressed or not aligned, and for tensors that are not contiguous, which are copied into row-major order. The content decides, not names: nothing is written by a name from the file.
  */
 #include "io/torch.h"
 
@@ -15,6 +15,7 @@
 #include "io/torch_legacy.h"
 #include "io/zipfile.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,7 +36,7 @@ typedef struct loader {
     char name[MAX_ENTRY_NAME];
     size_t room; /* bytes that may still be unpacked */
     bfn__pickle *pickle;
-    storage *storages;         /* one an entry of the zip */
+    storage *storages;         /* one an entry of the zip, or a storage of the old format */
     bfn__torch_legacy *legacy; /* of a file without zip; NULL */
     bfn__safetensors *st;
     size_t block_room;
@@ -181,16 +182,32 @@ static bfn_status read_description(loader *l)
 
 /* ---- tensors ---- */
 
+/* Copied once, for all tensors that look at it, unless it happens to be aligned. */
+static bfn_status find_legacy_storage(loader *l, const bfn__pickle_tensor *t, const char **data)
+{
+    size_t index, size = bfn__dtype_size(t->dtype), bytes = t->storage_count * size; /* they are in the file */
+    const char *there = bfn__torch_legacy_find(l->legacy, t->storage, &index);
+    void *block = NULL;
+    if (there == NULL)
+        return bfn__fail(l->ctx, BFN_ERR_INPUT, "%s: \"%s\": its storage %s is missing", l->label, t->name, t->storage);
+    if (l->storages[index].data == NULL && (uintptr_t)there % size != 0) {
+        bfn_status status = take_block(l, bytes, &block);
+        if (status != BFN_OK)
+            return status;
+        memcpy(block, there, bytes);
+    }
+    if (l->storages[index].data == NULL)
+        l->storages[index] = (storage){block != NULL ? block : there, bytes};
+    *data = l->storages[index].data;
+    return BFN_OK;
+}
+
 static bfn_status find_storage(loader *l, const bfn__pickle_tensor *t, const char **data)
 {
     bfn__zip_entry e;
     size_t index, bytes;
-    if (l->legacy != NULL) {
-        *data = bfn__torch_legacy_find(l->legacy, t->storage);
-        return *data != NULL ? BFN_OK
-                             : bfn__fail(l->ctx, BFN_ERR_INPUT, "%s: \"%s\": its storage %s is missing", l->label,
-                                         t->name, t->storage);
-    }
+    if (l->legacy != NULL)
+        return find_legacy_storage(l, t, data);
     if (!find_entry(l, "data/", t->storage, &index))
         return bfn__fail(l->ctx, BFN_ERR_INPUT, "%s: \"%s\": its storage data/%s is missing", l->label, t->name,
                          t->storage);
@@ -248,7 +265,7 @@ static bfn_status load_tensor(loader *l, const bfn__pickle_tensor *from, const c
     t.bytes = t.count * bfn__dtype_size(t.dtype); /* lies inside the storage */
     t.data = data;
     bfn_status status = t.count > 0 ? find_storage(l, from, &data) : BFN_OK;
-    if (status == BFN_OK && t.count > 0 && is_contiguous(from) && l->legacy == NULL)
+    if (status == BFN_OK && t.count > 0 && is_contiguous(from))
         t.data = data + from->offset * bfn__dtype_size(t.dtype);
     else if (status == BFN_OK && t.count > 0) {
         status = take_block(l, t.bytes, &block);
@@ -276,7 +293,8 @@ static bfn_status load_tensors(loader *l)
     size_t n = bfn__pickle_n_tensors(l->pickle);
     if (n == 0)
         return fail(l, "has no tensors");
-    l->storages = bfn__calloc(l->ctx, l->zip != NULL ? bfn__zip_n(l->zip) : 1, sizeof *l->storages);
+    l->storages = bfn__calloc(l->ctx, l->zip != NULL ? bfn__zip_n(l->zip) : bfn__pickle_n_storages(l->pickle) + 1,
+                              sizeof *l->storages);
     l->st->tensors = l->storages != NULL ? bfn__calloc(l->ctx, n, sizeof *l->st->tensors) : NULL;
     bfn_status status = l->st->tensors != NULL ? copy_names(l) : BFN_ERR_MEMORY;
     char *name = l->st->header;

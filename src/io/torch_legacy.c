@@ -7,7 +7,7 @@
  *   pickle    a list of the keys of all storages
  *   storages  in the order of that list: the number of elements, 8 bytes, and the elements
  *
- * Nothing is aligned, so whoever uses the numbers copies them.
+ * Nothing is aligned, so whoever uses the numbers copies what does not lie well.
  */
 #include "io/torch_legacy.h"
 
@@ -90,7 +90,7 @@ static bfn_status place_storages(bfn__torch_legacy *l)
 /* The pickle at this place; `at` moves behind it. */
 static bfn_status next_pickle(bfn__torch_legacy *l, bfn__pickle **pickle)
 {
-    size_t used;
+    size_t used = 0;
     bfn_status status = bfn__pickle_parse_first(l->ctx, pickle, l->bytes + l->at, l->n - l->at, l->label, &used);
     l->at += used;
     return status;
@@ -122,8 +122,8 @@ void bfn__torch_legacy_close(bfn__torch_legacy *l)
     bfn__free(l->ctx, l);
 }
 
-const char *bfn__torch_legacy_find(const bfn__torch_legacy *l, const char *key)
+const char *bfn__torch_legacy_find(const bfn__torch_legacy *l, const char *key, size_t *index)
 {
-    size_t index = find_key(l, key);
-    return index < bfn__pickle_n_storages(l->pickle) ? l->data[index] : NULL;
+    *index = find_key(l, key);
+    return *index < bfn__pickle_n_storages(l->pickle) ? l->data[*index] : NULL;
 }

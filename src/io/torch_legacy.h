@@ -15,7 +15,7 @@ bfn_status bfn__torch_legacy_open(bfn_context *ctx, bfn__torch_legacy **out, bfn
                                   size_t n, const char *label);
 void bfn__torch_legacy_close(bfn__torch_legacy *legacy); /* NULL is fine */
 
-/* The numbers of the storage, at any address; NULL: the file does not have it. */
-const char *bfn__torch_legacy_find(const bfn__torch_legacy *legacy, const char *key);
+/* The numbers of the storage, at any address, and its number among the pickle's; NULL: the file does not have it. */
+const char *bfn__torch_legacy_find(const bfn__torch_legacy *legacy, const char *key, size_t *index);
 
 #endif

@@ -88,7 +88,7 @@ static const bfn__field fields[] = {
     SIZE(train, sample_n, 1, 1000, 4, true, ALL, "samples each time"),
     SIZE(train, sample_nfe, 2, 1000, 20, true, ALL, "network evaluations of a sample"),
     SIZE(train, log_every, 1, MANY, 10, true, ALL, "steps between lines of log.jsonl"),
-    WORD(sampling, method, "method", sampling_methods, 0, true, ALL, "what bfn sample does where its options do not say: the method"),
+    WORD(sampling, method, "method", sampling_methods, 0, true, ALL, "what bfn sample does where its options do not say: the method; without one the rest of this section means nothing"),
     SIZE(sampling, nfe, 0, 1e6, 0, true, ALL, "... network evaluations; 0: not said"),
     SIZE(sampling, steps, 0, 1e6, 0, true, ALL, "... or steps of the time grid; 0: not said"),
     REAL(sampling, eta, -1, 0.5, -1, true, ALL, "... first time; below 0: the method's own"),

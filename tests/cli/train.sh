@@ -152,6 +152,7 @@ run train tiny.yaml --data words.txt --out busy
 expect 2
 grep -q "busy: another training (process $pid) is at work" err || fail "the lock"
 tr '\0' '\n' </proc/$pid/environ | grep -qx GOMP_SPINCOUNT=1000 || fail "threads that wait would spin for long"
+[ "$(cat /proc/$pid/comm)" = "$(basename "$bfn")" ] || fail "the process is called $(cat /proc/$pid/comm)"
 kill -KILL $pid
 wait $pid 2>/dev/null
 run train tiny.yaml --data words.txt --out busy --set train.steps=2 -q

@@ -2,6 +2,7 @@
 # file, takes no new files from anybody (/sys), or from this user; the output is a folder. Root may write where permissions forbid it, so there
 # the program runs as another user.
 source "$BFN_SOURCE_DIR/tests/cli/helper_cli.sh" "$1"
+trap 'kill $(jobs -p) 2>/dev/null' EXIT
 chmod 755 .
 cp "$bfn" bfn # the build may lie where another user cannot go
 bfn=$PWD/bfn
@@ -20,7 +21,9 @@ cp "$BFN_SOURCE_DIR/models/features-fashion-mnist.safetensors" features
 text=run/last.safetensors image=grey/last.safetensors
 echo precious >file
 mkdir folder locked
-chmod 555 locked
+mkdir pipes
+mkfifo -m 666 pipes/pipe
+chmod 555 locked pipes
 
 as_user() { # as somebody for whom permissions count
     if [ "$(id -u)" -eq 0 ]; then
@@ -31,6 +34,13 @@ as_user() { # as somebody for whom permissions count
 }
 as_user "$bfn" --version >/dev/null 2>err || fail "the program does not run as another user"
 as_user touch locked/x 2>/dev/null && fail "permissions do not count here"
+
+# a pipe is written as it is, wherever it is
+cat pipes/pipe >piped &
+as_user "$bfn" sample --model $text --nfe 2 --n 3 --format npy -o pipes/pipe >out 2>err || fail "a pipe cannot be written"
+wait $!
+run sample --model $text --nfe 2 --n 3 --format npy -o whole.npy
+cmp -s piped whole.npy || fail "a pipe got something else"
 
 # Endings of the output, and a command in which OUT is the output. "folders": a folder is what it writes.
 n=0
