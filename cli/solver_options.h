@@ -24,12 +24,12 @@ typedef struct cli_solver_values {
 /* clang-format off */
 #define CLI_GRID_OPTIONS(at, list) \
     {"grid", 0, "GRID", CLI_TEXT, (at) + offsetof(cli_solver_values, grid), 0, 0, NULL,                                               \
-     "default, time, logsnr, power:R (exponent 0.1 to 10)" list " (default: logsnr for continuous data, where it gains " \
+     "default, time, logsnr, power:R (exponent 0.1 to 10)" list " (default: logsnr for continuous data and bits, where it gains " \
      "most; time for others, bfn, and the published names)"}, \
     {"eta", 0, "T", CLI_REAL, (at) + offsetof(cli_solver_values, eta), 0, 0.5, NULL,                                                  \
      "first time (default: 0 for bfn, 0.01 for continuous data on other grids than logsnr, else 0.001)"},                                                   \
     {"start", 0, "KIND", CLI_CHOICE, (at) + offsetof(cli_solver_values, start), 0, 0, "default|zero|moments",                                 \
-     "initial state: zero mean, or the data's stored moments (default: moments for continuous data; zero for others, bfn, and the " \
+     "initial state: zero mean, or the data's stored moments (default: moments for continuous data and bits; zero for others, bfn, and the " \
      "published names)"}
 
 #define CLI_SOLVER_OPTIONS(at)                                                                                                       \

@@ -384,6 +384,8 @@ static void default_grid(void **state)
         {&continuous, "em", BFN_GRID_TIME, 1e-2},
         {&continuous, "euler", BFN_GRID_TIME, 1e-2},
         {&text, "sde2m", BFN_GRID_TIME, 1e-3},
+        {&binary, "sde2m", BFN_GRID_LOGSNR, 1e-3},
+        {&binary, "bfn", BFN_GRID_TIME, 0.0},
         {&text, "bfn", BFN_GRID_TIME, 0.0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

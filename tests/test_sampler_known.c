@@ -46,6 +46,7 @@ static void run(const bfn_flow *flow, bfn_method method, bfn_start start, record
     const float mean[D] = {0.1f, 0.2f, -0.3f};
     assert_int_equal(bfn_context_create(&ctx, NULL), BFN_OK);
     solver.method = method;
+    solver.grid = BFN_GRID_TIME;
     solver.n_evaluations = CALLS;
     solver.start = start;
     o.batch = N;
@@ -102,6 +103,7 @@ static void test_discrete(void **p)
     int32_t *samples = calloc((size_t)N * D, sizeof *samples);
     assert_int_equal(bfn_context_create(&ctx, NULL), BFN_OK);
     solver.method = BFN_METHOD_SDE1;
+    solver.grid = BFN_GRID_TIME;
     solver.n_evaluations = CALLS;
     o.batch = N;
     o.known = known;

@@ -96,7 +96,7 @@ BFN_API int bfn_model_predict(void *model, size_t first, size_t n, const double 
 BFN_API BFN_MUST_CHECK bfn_status bfn_model_reserve(bfn_model *model, size_t batch);
 
 /* What the options leave to the default and the model decides: with BFN_START_DEFAULT and methods that treat the linear part of continuous
- * data exactly, the start becomes BFN_START_MOMENTS where the model holds the data's moments (not for published names); else
+ * data and of bits exactly, the start becomes BFN_START_MOMENTS where the model holds the data's moments (not for published names); else
  * BFN_START_ZERO_MEAN. bfn_model_sample does it itself: call it to say what was done. */
 BFN_API void bfn_model_resolve(const bfn_model *model, bfn_solver_options *options);
 

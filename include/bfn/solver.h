@@ -26,7 +26,7 @@ typedef enum bfn_method {
 
 typedef enum bfn_grid {
     BFN_GRID_DEFAULT =
-        0, /* continuous data and a method that treats the linear part exactly: LOGSNR; else, and for published names: TIME */
+        0, /* continuous data and bits (two classes), and a method that treats the linear part exactly: LOGSNR; else, and for published names: TIME */
     BFN_GRID_TIME = 1,
     BFN_GRID_LOGSNR = 2,
     BFN_GRID_POWER = 3,

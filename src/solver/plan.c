@@ -153,7 +153,8 @@ static bfn_status resolve_steps(bfn_context *ctx, const bfn_solver_options *o, b
 bool bfn__starts_early(const bfn_flow *flow, const bfn_solver_options *options)
 {
     bool exact = options->method != BFN_METHOD_BFN && !bfn__method_describe(options->method).euler;
-    return exact && flow->kind != BFN_DATA_DISCRETE && options->published == 0;
+    bool many_classes = flow->kind == BFN_DATA_DISCRETE && flow->n_classes > 2;
+    return exact && !many_classes && options->published == 0;
 }
 
 static double resolve_eta(const bfn_solver_options *o, const bfn__resolved *r)

@@ -46,7 +46,7 @@ typedef struct bfn__resolved {
 bfn_status bfn__options_resolve(bfn_context *ctx, const bfn_flow *flow, const bfn_solver_options *options,
                                 bfn__resolved *r);
 
-/* Do the defaults start early and from the data's moments, on the logsnr grid? For continuous data whose linear part the method integrates
+/* Do the defaults start early and from the data's moments, on the logsnr grid? For continuous data and bits whose linear part the method integrates
  * exactly: uniform steps in time hardly look at the early times where most is decided. The published names keep what was published. */
 bool bfn__starts_early(const bfn_flow *flow, const bfn_solver_options *options);
 

@@ -193,8 +193,8 @@ says "needs 0 to 3"
 run sample --model grey/last.safetensors --nfe 2 -o x.npz
 grep -aq arr_1.npy x.npz && fail "classes of a network that knows none"
 
-# where nobody says otherwise, continuous data start from their moments on the logsnr grid; the published names, and bfn, as published
-for kind in grey bins; do
+# where nobody says otherwise, continuous data and bits start from their moments on the logsnr grid; the published names, and bfn, as published
+for kind in grey bins binary; do
     run sample --model $kind/last.safetensors --nfe 4 --n 2 -o plain.npy
     for member in '"grid": "logsnr"' '"eta": "0.001"' '"start": "moments"'; do
         grep -qF "$member" plain.npy.json || fail "$kind: the record does not say $member"
@@ -207,9 +207,6 @@ for kind in grey bins; do
         cmp -s published.npy said.npy || fail "$kind: $method is not as published"
     done
 done
-run sample --model binary/last.safetensors --nfe 4 --n 2 -o plain.npy
-run sample --model binary/last.safetensors --nfe 4 --n 2 --grid time --eta 0.001 --start zero -o said.npy
-cmp -s plain.npy said.npy || fail "discrete data do not start from zero on the time grid"
 run plan --model grey/last.safetensors --nfe 4
 grep -q "data's moments" out || fail "a plan for a model does not say how it starts"
 
