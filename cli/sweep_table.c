@@ -23,17 +23,18 @@ static size_t width_of(const char *text)
     return n;
 }
 
+/* What is on the right keeps a blank before it. */
 static void put(const char *text, size_t width, bool right)
 {
     size_t n = width_of(text);
-    int fill = n < width ? (int)(width - n) : 0;
+    int fill = n < width ? (int)(width - n) : (int)right;
     printf("%*s%s%*s", right ? fill : 0, "", text, right ? 0 : fill, "");
 }
 
 static void put_level(const bfn_sweep_table *t, const bfn_sweep_level *level)
 {
     double scale = strcmp(t->unit, "%") == 0 ? 100.0 : 1.0, score = scale * level->score;
-    int digits = fabs(score) >= 100.0 ? 0 : fabs(score) >= 10.0 ? 1 : 3;
+    int digits = fabs(score) >= 100.0 ? 0 : fabs(score) >= 10.0 ? 1 : fabs(score) >= 1.0 ? 2 : 3;
     char text[64];
     if (isfinite(level->error))
         snprintf(text, sizeof text, "%.*f ± %.*f", digits, score, digits, scale * level->error);
