@@ -2,16 +2,7 @@
 source "$BFN_SOURCE_DIR/tests/cli/helper_cli.sh" "$1"
 golden=$BFN_SOURCE_DIR/tests/golden
 
-cat >text.yaml <<'YAML'
-data: {dataset: text8, seq_len: 24}
-net:
-  name: GPT
-  backbone: {vocab_size: 27, n_layer: 2, n_head: 4, n_embd: 32, skip: True}
-  input_adapter: {name: TextInputAdapter, vocab_size: 27, seq_len: 24, output_size: 32}
-  output_adapter: null
-bayesian_flow: {n_classes: 27, max_sqrt_beta: 0.75}
-sampling: {last_drop: True, cate_samp: False, eta: 0.002, algorithm: sde_bfnsolver2_multi_step, n_steps: 7, n_samples: 3, seed: 5}
-YAML
+make_published_text text.yaml
 
 # The file decides, not its name.
 cp "$golden/gpt_ema.pt" weights.bin

@@ -2,16 +2,8 @@
 # programs that are started without a standard input.
 source "$BFN_SOURCE_DIR/tests/cli/helper_cli.sh" "$1"
 make_model --set train.steps=2 --set train.valid_every=0
-make_images digits 20 8 8
 make_images large 8 10 10
-cat >grey.yaml <<'YAML'
-data: {kind: image}
-network: {class: unet_vdm, embedding_dim: 8, n_blocks: 1, norm_groups: 4}
-flow: {kind: continuous}
-train: {batch: 8, steps: 2, valid_every: 0, sample_every: 0}
-YAML
-run train grey.yaml --data digits --out grey -q
-expect 0
+make_image_model
 printf 'Hello World 123 %.0s' $(seq 400) >other.txt
 sed 's/text8/chars/; s/steps: 30/steps: 2/; s/valid_every: 10/valid_every: 0/' tiny.yaml >chars.yaml
 run train chars.yaml --data other.txt --out chars -q

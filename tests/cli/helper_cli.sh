@@ -83,3 +83,30 @@ run_comma() {
     env LOCPATH="$PWD" LC_ALL=comma "$bfn" "$@" >out 2>err
     code=$?
 }
+
+# The published layout's configuration of tests/golden/gpt_ema.pt.
+make_published_text() {
+    cat >"$1" <<'YAML'
+data: {dataset: text8, seq_len: 24}
+net:
+  name: GPT
+  backbone: {vocab_size: 27, n_layer: 2, n_head: 4, n_embd: 32, skip: True}
+  input_adapter: {name: TextInputAdapter, vocab_size: 27, seq_len: 24, output_size: 32}
+  output_adapter: null
+bayesian_flow: {n_classes: 27, max_sqrt_beta: 0.75}
+sampling: {last_drop: True, cate_samp: False, eta: 0.002, algorithm: sde_bfnsolver2_multi_step, n_steps: 7, n_samples: 3, seed: 5}
+YAML
+}
+
+# A tiny trained model of pictures, grey/last.safetensors, and what it was trained on: the folder digits.
+make_image_model() {
+    make_images digits 20 8 8
+    cat >grey.yaml <<'YAML'
+data: {kind: image}
+network: {class: unet_vdm, embedding_dim: 8, n_blocks: 1, norm_groups: 4}
+flow: {kind: continuous}
+train: {batch: 8, steps: 2, valid_every: 0, sample_every: 0}
+YAML
+    run train grey.yaml --data digits --out grey -q
+    expect 0
+}

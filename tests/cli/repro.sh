@@ -154,16 +154,7 @@ run compare --model $image --methods ode2m --nfe 2 --n 2 -o board.png
 refuse 3 'its record has no "method"' board.png
 # ---- models that carry no configuration: the record holds the one that was given, in whichever layout ----
 cp "$BFN_SOURCE_DIR/tests/golden/gpt_ema.pt" text.pt
-cat >text.yaml <<'YAML'
-data: {dataset: text8, seq_len: 24}
-net:
-  name: GPT
-  backbone: {vocab_size: 27, n_layer: 2, n_head: 4, n_embd: 32, skip: True}
-  input_adapter: {name: TextInputAdapter, vocab_size: 27, seq_len: 24, output_size: 32}
-  output_adapter: null
-bayesian_flow: {n_classes: 27, max_sqrt_beta: 0.75}
-sampling: {last_drop: True, cate_samp: False, eta: 0.002, algorithm: sde_bfnsolver2_multi_step, n_steps: 7, n_samples: 3, seed: 5}
-YAML
+make_published_text text.yaml
 cp "$BFN_SOURCE_DIR/tests/golden/vdm1_ema.pt" image.pt
 cat >image.yaml <<'YAML'
 data: {kind: image, height: 8, width: 8, channels: 3}
